@@ -1,0 +1,239 @@
+"""config.toml → values. Every mistake is one sentence that names table and key, suggests the near miss, and says what to do.
+
+This module knows the tables of core. What a plugin's table may hold, the plugin's `Config` says; `decode_settings` reads it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct, field
+
+from core import units
+from core.errors import ConfigError
+from core.model import Salon
+from core.units import Duration
+
+STAGES = ("source", "filter", "render", "send", "record")
+
+T = TypeVar("T", bound=Struct)
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = None  # the operator's; made and printed at first start if unset
+    bot_token: str | None = None  # for /activity only
+
+
+class Database(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = "sqlite:///vestnik.db"
+    keep: Duration = Duration("90d")  # then events and messages are deleted
+    keep_bodies: Duration = Duration("30d")  # and raw bodies already now
+
+
+class Route(Struct, frozen=True, forbid_unknown_fields=True):
+    channels: tuple[str, ...] = ("whatsapp", "max", "sms")  # tried in this order
+    fallback_after: Duration = Duration("10m")  # accepted or unclear, and not delivered
+    transport: dict[str, str] = {}  # which transport carries a channel, where two could
+
+
+class Alert(Struct, frozen=True, forbid_unknown_fields=True):
+    phone: str | None = None  # the owner's; alerts go there
+    channel: str | None = None  # over this channel; unset: the first that works
+    every: Duration = Duration("1h")  # the same alert at most so often
+
+
+class Plugins(Struct, frozen=True, forbid_unknown_fields=True):
+    path: tuple[str, ...] = ()  # folders with a salon's private plugins: STAGE/NAME.py
+
+
+class SalonTable(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = ""
+    address: str = ""
+    phone: str = ""
+    timezone: str | None = None
+    region: str = "RU"
+    route: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+    filter: dict[str, Any] = {}
+    render: dict[str, Any] = {}
+    send: dict[str, Any] = {}
+    record: dict[str, Any] = {}
+
+
+class Configuration(Struct, frozen=True):
+    """The whole file, decoded as far as core knows it. `tables[stage][name]` are the plugins' own, in the order of the file."""
+
+    path: Path
+    server: Server = Server()
+    database: Database = Database()
+    route: Route = Route()
+    alert: Alert = Alert()
+    plugins: Plugins = Plugins()
+    tables: Mapping[str, Mapping[str, dict[str, Any]]] = {}
+    salons: Mapping[int, Salon] = {}
+    overrides: Mapping[int, Mapping[str, Mapping[str, dict[str, Any]]]] = {}  # salon → stage → name → keys
+    routes: Mapping[int, Route] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in the file are meant from here."""
+        return self.path.resolve().parent
+
+    def route_of(self, company_id: int | None) -> Route:
+        return self.routes.get(company_id or 0, self.route)
+
+    def salon_of(self, company_id: int | None) -> Salon:
+        return self.salons.get(company_id or 0) or Salon(id=company_id or 0)
+
+    def serves(self, company_id: int | None) -> bool:
+        """While no salon is listed every salon is served; once one is, only the listed."""
+        return not self.salons or company_id in self.salons
+
+
+def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Configuration:
+    """Read the file. Raises `ConfigError`."""
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; name one with --config, or copy the shipped config.toml here") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {_lower(str(error))}; mend that line") from None
+    return build(raw, path, environ)
+
+
+def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None = None) -> Configuration:
+    """A parsed file → `Configuration`. Split from `load` so that tests and the demo can build one from a dict."""
+    environ = os.environ if environ is None else environ
+    known = ("server", "database", "route", "alert", "plugins", "salon", *STAGES)
+    for name in raw:
+        if name not in known:
+            raise ConfigError(f"{path} [{name}]: unknown table{near(name, known)}")
+        if not isinstance(raw[name], dict):
+            raise ConfigError(f"{path} [{name}]: expected a table, got `{raw[name]!r}`")
+    tables = {stage: _plugin_tables(path, stage, raw.get(stage, {}), stage) for stage in STAGES}
+    salons: dict[int, Salon] = {}
+    overrides: dict[int, dict[str, dict[str, dict[str, Any]]]] = {}
+    routes: dict[int, Route] = {}
+    for key, table in raw.get("salon", {}).items():
+        place = f"salon.{key}"
+        if not re.fullmatch(r"[1-9]\d{0,17}", key):
+            raise ConfigError(f"{path} [{place}]: a salon is named by its number (company_id), such as [salon.962302]")
+        decoded = decode_settings(SalonTable, table, path, place, environ)
+        _check_zone(decoded.timezone, path, place)
+        number = int(key)
+        salons[number] = Salon(number, decoded.name, decoded.address, decoded.phone, decoded.timezone, decoded.region)
+        overrides[number] = {stage: _plugin_tables(path, stage, getattr(decoded, stage), f"{place}.{stage}") for stage in STAGES}
+        if decoded.route:
+            merged = {**raw.get("route", {}), **decoded.route}
+            routes[number] = decode_settings(Route, merged, path, f"{place}.route", environ)
+    return Configuration(
+        path=path,
+        server=decode_settings(Server, raw.get("server", {}), path, "server", environ),
+        database=decode_settings(Database, raw.get("database", {}), path, "database", environ),
+        route=decode_settings(Route, raw.get("route", {}), path, "route", environ),
+        alert=decode_settings(Alert, raw.get("alert", {}), path, "alert", environ),
+        plugins=decode_settings(Plugins, raw.get("plugins", {}), path, "plugins", environ),
+        tables=tables,
+        salons=salons,
+        overrides=overrides,
+        routes=routes,
+    )
+
+
+def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str] | None = None) -> T:
+    """A table → a struct of `kind`, with environment references resolved. Raises `ConfigError` that names table and key."""
+    names = {entry.encode_name for entry in msgspec.structs.fields(kind)}
+    for key in table:
+        if key not in names:
+            raise ConfigError(f"{path} [{place}]: unknown key `{key}`{near(key, names)}")
+    resolved = {
+        key: value
+        for key, raw in table.items()
+        if (value := resolve(raw, path, place, key, os.environ if environ is None else environ)) is not _UNSET
+    }
+    try:
+        return msgspec.convert(resolved, kind, dec_hook=units.decode)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path} [{place}] {_plain(str(error))}") from None
+
+
+_UNSET: Any = object()
+
+
+def resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, str]) -> Any:
+    """`{ env = "NAME" }` → the variable's value. An optional one that is not set leaves the key at its default."""
+    if isinstance(value, dict) and set(value) <= {"env", "optional"} and isinstance(value.get("env"), str):
+        found = environ.get(value["env"])
+        if found:
+            return found
+        if value.get("optional"):
+            return _UNSET
+        raise ConfigError(
+            f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or switch the table off with `enabled = false`"
+        )
+    return value
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """`, did you mean …?`, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f", did you mean `{close[0]}`?"
+    return f"; there are: {', '.join(known)}" if known else ""
+
+
+def _plugin_tables(path: Path, stage: str, tables: Any, place: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path} [{place}]: expected tables such as [{place}.NAME]")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path} [{place}]: `{name}` stands outside a table; write it below [{place}.NAME]")
+        if not isinstance(table.get("enabled", True), bool):
+            raise ConfigError(f"{path} [{place}.{name}] enabled: expected true or false, got `{table['enabled']!r}`")
+    return tables
+
+
+def _check_zone(name: str | None, path: Path, place: str) -> None:
+    if name is None:
+        return
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        from zoneinfo import available_timezones
+
+        raise ConfigError(f"{path} [{place}] timezone: there is no time zone `{name}`{_near_zone(name, available_timezones())}") from None
+
+
+def _near_zone(name: str, zones: set[str]) -> str:
+    close = difflib.get_close_matches(name, zones, n=1, cutoff=0.5)
+    return f", did you mean `{close[0]}`?" if close else '; write it as "Europe/Moscow"'
+
+
+_KINDS = {"int": "a whole number", "str": "text", "bool": "true or false", "array": "a list", "object": "a table", "float": "a number"}
+
+
+def _plain(text: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.port`" → "port: expected a whole number, got text"."""
+    message, _, at = text.partition(" - at `$")
+    key = at.rstrip("`").lstrip(".").replace("[...]", "")
+    for kind, words in _KINDS.items():
+        message = message.replace(f"`{kind}`", words).replace(f"`{kind} | null`", words)
+    return f"{key}: {_lower(message)}" if key else _lower(message)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

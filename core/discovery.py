@@ -1,0 +1,103 @@
+"""Where a plugin's module comes from: its table's `module`, a private folder, an installed package, or the built-in folders.
+
+Only what is switched on is imported. `core` names no plugin: the built-in folder `plugins/` is found like any other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from core.config import STAGES, Configuration, near
+from core.errors import PluginError
+
+BUILT_IN = "plugins"
+GROUP = "vestnik.plugins"
+
+
+def find(stage: str, name: str, table: dict[str, object], config: Configuration) -> tuple[ModuleType, str]:
+    """The module behind `[stage.name]` and where it came from. Raises `PluginError` with file, line and reason."""
+    place = f"{config.path} [{stage}.{name}]"
+    if "module" in table:
+        target = str(table["module"])
+        return _import(target, place), f"module {target}"
+    found: list[tuple[str, object]] = [(str(file), file) for file in _private(stage, name, config)]
+    found += [(f"package {entry.value}", entry.value) for entry in entry_points(group=GROUP, name=f"{stage}.{name}")]
+    if name in built_in(stage):
+        found.append(("built in", f"{BUILT_IN}.{stage}.{name}"))
+    if not found:
+        raise PluginError(f"{place}: there is no such plugin{near(name, known(stage, config))}")
+    if len(found) > 1:
+        raise PluginError(f"{place}: two plugins claim this name ({found[0][0]} and {found[1][0]}); rename one, or say `module = …`")
+    where, target_found = found[0]
+    if isinstance(target_found, Path):
+        return _import_file(target_found, f"vestnik_private.{stage}.{name}", place), where
+    return _import(str(target_found), place), where
+
+
+def known(stage: str, config: Configuration) -> set[str]:
+    """Every name that a table of this stage could have."""
+    private = {file.stem for folder in folders(config) for file in (folder / stage).glob("[!_]*.py")}
+    installed = {entry.name.partition(".")[2] for entry in entry_points(group=GROUP) if entry.name.startswith(f"{stage}.")}
+    return private | installed | built_in(stage)
+
+
+def built_in(stage: str) -> set[str]:
+    spec = importlib.util.find_spec(f"{BUILT_IN}.{stage}") if stage in STAGES else None
+    paths = list(spec.submodule_search_locations or ()) if spec else []
+    return {module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")}
+
+
+def folders(config: Configuration) -> list[Path]:
+    """The private folders, absolute. Raises `PluginError` for one that is not there."""
+    result = []
+    for entry in config.plugins.path:
+        folder = config.folder / entry
+        if not folder.is_dir():
+            raise PluginError(f"{config.path} [plugins] path: there is no folder {entry}; make it, or leave it out")
+        result.append(folder)
+    return result
+
+
+def _private(stage: str, name: str, config: Configuration) -> list[Path]:
+    return [file for folder in folders(config) if (file := folder / stage / f"{name}.py").is_file()]
+
+
+def _import_file(file: Path, name: str, place: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None, file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"{place}: {_broken(error)}") from error
+    return module
+
+
+def _import(name: str, place: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name or (error.name and name.startswith(error.name + ".")):
+            raise PluginError(f"{place}: there is no module `{name}`; install the package that has it, or mend `module`") from None
+        raise PluginError(f"{place}: {_broken(error)}") from error
+    except Exception as error:
+        raise PluginError(f"{place}: {_broken(error)}") from error
+
+
+def _broken(error: Exception) -> str:
+    """ "rules/vip.py line 3: NameError: name 'x' is not defined" from the deepest frame of the plugin's own code."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename} line {error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    own = [frame for frame in frames if frame.filename != __file__]
+    at = f"{own[-1].filename} line {own[-1].lineno}: " if own else ""
+    return f"{at}{type(error).__name__}: {error}"

@@ -1,0 +1,27 @@
+"""Errors that end in one sentence: what is wrong, where, and the next step."""
+
+from __future__ import annotations
+
+
+class VestnikError(Exception):
+    """Base of what a person may read. The text is the whole message."""
+
+
+class ConfigError(VestnikError):
+    """config.toml, or a plugin named in it, cannot be used as it stands."""
+
+
+class PluginError(ConfigError):
+    """A plugin does not fit its hooks."""
+
+
+class StoreError(VestnikError):
+    """The database cannot be used: away, locked by another process, or of another version."""
+
+
+class Refused(Exception):
+    """A request that could not prove where it comes from. Answered 401 and counted; `hint` goes to the log, never to the sender."""
+
+    def __init__(self, hint: str = "wrong or missing secret") -> None:
+        super().__init__(hint)
+        self.hint = hint

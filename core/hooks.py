@@ -1,0 +1,341 @@
+"""Load the plugins, check them, call them. pluggy registers and validates; the calls are ours.
+
+pluggy's own `firstresult` would hand back the first coroutine even if it resolves to `None`, so `first` and `every` walk the
+implementations one after another and await as they go. Order is the order of the tables in config.toml.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, Literal
+
+import msgspec
+import pluggy
+from msgspec import Struct
+
+from core import discovery, hookspecs
+from core.config import STAGES, Configuration, decode_settings, near
+from core.errors import PluginError
+from core.model import Channel
+from core.plugin import Settings
+
+STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
+    "source": ("receive", "poll", "normalize"),
+    "filter": ("filter",),
+    "render": ("parts", "render"),
+    "send": ("channel", "send", "callback", "check", "probe"),
+    "record": ("record",),
+}
+ANY_HOOKS = ("startup", "shutdown", "commands")
+NEEDED: Mapping[str, tuple[str, ...]] = {"source": ("receive", "normalize"), "filter": ("filter",), "send": ("channel", "send"), "record": ("record",)}
+_CORE_KEYS = ("enabled", "module")
+
+
+class Call(Struct, frozen=True):
+    """One implementation: the function, the arguments it names, and whether it is the built-in default (`trylast`)."""
+
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    last: bool = False
+
+
+class Plugin(Struct, frozen=True):
+    """One module, switched on for all salons or for some. `name` is "filter.recent_chat"; `configs[0]` is the setting for all."""
+
+    stage: str
+    short: str
+    module: ModuleType
+    origin: str
+    calls: Mapping[str, Call]
+    on_error: Literal["abstain", "hold"]
+    config_class: type[Struct]
+    configs: Mapping[int, Any]  # company_id (0: everybody else) → Config, or None where it is off
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}.{self.short}"
+
+    def config_for(self, company_id: int | None) -> Any:
+        """The decoded `Config` for a salon, or `None` where the plugin is off."""
+        return self.configs.get(company_id or 0, self.configs.get(0))
+
+    def account(self, company_id: int | None) -> int:
+        """Whose account a transport uses for this salon: the salon's own (its id) where it has a table of its own, else 0."""
+        return company_id if company_id and company_id in self.configs else 0
+
+
+class Answer(Struct, frozen=True):
+    """What one plugin said: a value, or the exception it raised; `seconds` it took."""
+
+    plugin: Plugin
+    value: Any = None
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+trace: contextvars.ContextVar[Callable[[str, str, Answer], None] | None] = contextvars.ContextVar("trace", default=None)
+
+
+class Hooks:
+    """The plugins of one app. There is no global one."""
+
+    def __init__(self, plugins: list[Plugin], manager: pluggy.PluginManager) -> None:
+        self.plugins = plugins
+        self.manager = manager
+        self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}
+        self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
+        self._echo = bool(os.environ.get("VESTNIK_TRACE"))
+
+    def stage(self, stage: str) -> list[Plugin]:
+        return self._by_stage[stage]
+
+    def get(self, stage: str, short: str) -> Plugin | None:
+        return next((plugin for plugin in self._by_stage.get(stage, ()) if plugin.short == short), None)
+
+    def implementations(self, hook: str, company_id: int | None = None) -> list[tuple[Plugin, Call, Any]]:
+        """Who answers a hook for this salon, in order, each with its config."""
+        key = (hook, company_id or 0)
+        found = self._walks.get(key)
+        if found is None:
+            impls = [impl.plugin for impl in getattr(self.manager.hook, hook).get_hookimpls()]
+            walk = [
+                (plugin, plugin.calls[hook], config)
+                for plugin in self.plugins
+                if hook in plugin.calls and plugin.module in impls and (config := plugin.config_for(company_id)) is not None
+            ]
+            found = self._walks[key] = sorted(walk, key=lambda entry: entry[1].last)
+            if len(self._walks) > 10_000:  # many salons come and go; the cache must not
+                self._walks.clear()
+        return found
+
+    def every(self, hook: str, company_id: int | None = None, **given: Any) -> list[Answer]:
+        """Ask everyone (a `def` hook). An exception is an answer; what it means is the stage's to say."""
+        return [self._ask(hook, plugin, call, config, given) for plugin, call, config in self.implementations(hook, company_id)]
+
+    def first(self, hook: str, company_id: int | None = None, **given: Any) -> Answer | None:
+        """The first answer that is not `None` (a `def` hook), or the first exception."""
+        for plugin, call, config in self.implementations(hook, company_id):
+            said = self._ask(hook, plugin, call, config, given)
+            if said.value is not None or said.error is not None:
+                return said
+        return None
+
+    async def every_async(self, hook: str, company_id: int | None = None, **given: Any) -> list[Answer]:
+        """Ask everyone, one after another (an `async def` hook)."""
+        return [
+            await self._ask_async(hook, plugin, call, config, given) for plugin, call, config in self.implementations(hook, company_id)
+        ]
+
+    def ask(self, hook: str, plugin: Plugin, company_id: int | None = None, **given: Any) -> Any:
+        """Ask one plugin (a `def` hook); its exception is raised."""
+        said = self._ask(hook, plugin, plugin.calls[hook], self._config(plugin, company_id), given)
+        if said.error is not None:
+            raise said.error
+        return said.value
+
+    async def ask_async(self, hook: str, plugin: Plugin, company_id: int | None = None, **given: Any) -> Any:
+        """Ask one plugin (an `async def` hook); its exception is raised."""
+        said = await self._ask_async(hook, plugin, plugin.calls[hook], self._config(plugin, company_id), given)
+        if said.error is not None:
+            raise said.error
+        return said.value
+
+    def _config(self, plugin: Plugin, company_id: int | None) -> Any:
+        return plugin.config_for(company_id) or plugin.configs.get(0) or plugin.config_class()
+
+    def _ask(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
+        started = time.perf_counter()
+        try:
+            said = Answer(plugin, call.function(**_named(call, config, given)))
+        except Exception as error:
+            said = Answer(plugin, error=error)
+        return self._noted(hook, said, started)
+
+    async def _ask_async(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
+        started = time.perf_counter()
+        try:
+            said = Answer(plugin, await call.function(**_named(call, config, given)))
+        except Exception as error:
+            said = Answer(plugin, error=error)
+        return self._noted(hook, said, started)
+
+    def _noted(self, hook: str, said: Answer, started: float) -> Answer:
+        if not self._echo:
+            return said
+        said = msgspec.structs.replace(said, seconds=time.perf_counter() - started)
+        shown = f"raised {type(said.error).__name__}" if said.error is not None else type(said.value).__name__ if hook != "filter" else said.value
+        sys.stderr.write(f"{said.plugin.name}.{hook} → {shown} in {said.seconds * 1e3:.2f} ms\n")
+        return said
+
+
+def _named(call: Call, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: config if name == "config" else given[name] for name in call.names}
+
+
+def load(config: Configuration) -> Hooks:
+    """Import and check every plugin that is switched on. Raises `PluginError` or `ConfigError`, one sentence each."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    plugins = []
+    for stage, name in _tables_in_order(config):
+        if (plugin := _load_one(stage, name, config)) is not None:
+            plugins.append(plugin)
+            manager.register(plugin.module, name=plugin.name)
+    _check_clashes(plugins, config)
+    return Hooks(plugins, manager)
+
+
+def _tables_in_order(config: Configuration) -> Iterator[tuple[str, str]]:
+    """Every plugin table: the file's own order first, then those that stand only below a salon."""
+    for stage in STAGES:
+        names = dict.fromkeys(config.tables.get(stage, {}))
+        for override in config.overrides.values():
+            names.update(dict.fromkeys(override.get(stage, {})))
+        yield from ((stage, name) for name in names)
+
+
+def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
+    table = config.tables.get(stage, {}).get(name)
+    below = {company: tables[stage][name] for company, tables in config.overrides.items() if name in tables.get(stage, {})}
+    on_globally = table is not None and table.get("enabled", True)
+    on_somewhere = on_globally or any(entry.get("enabled", True) for entry in below.values())
+    if not on_somewhere:
+        if name not in discovery.known(stage, config) and not any("module" in entry for entry in (table or {}, *below.values())):
+            raise PluginError(f"{config.path} [{stage}.{name}]: there is no such plugin{near(name, discovery.known(stage, config))}")
+        return None
+    module, origin = discovery.find(stage, name, {**(table or {}), **{k: v for e in below.values() for k, v in e.items() if k == "module"}}, config)
+    place = f"{config.path} [{stage}.{name}]"
+    calls = check_module(stage, name, module)
+    config_class = _config_class(stage, name, module)
+    configs: dict[int, Any] = {}
+    if on_globally:
+        configs[0] = decode_settings(config_class, _own_keys(table or {}), config.path, f"{stage}.{name}")
+    elif table is not None:
+        _check_keys_only(config_class, _own_keys(table), place)
+    for company, entry in below.items():
+        enabled = entry.get("enabled", True if table is None or "enabled" in entry else table.get("enabled", True))
+        merged = {**_own_keys(table or {}), **_own_keys(entry)}
+        configs[company] = decode_settings(config_class, merged, config.path, f"salon.{company}.{stage}.{name}") if enabled else None
+    on_error = getattr(module, "on_error", "abstain")
+    if on_error not in ("abstain", "hold"):
+        raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
+    return Plugin(stage, name, module, origin, calls, "hold" if on_error == "hold" else "abstain", config_class, configs)
+
+
+def _own_keys(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in _CORE_KEYS}
+
+
+def _check_keys_only(config_class: type[Struct], table: Mapping[str, Any], place: str) -> None:
+    names = {entry.encode_name for entry in msgspec.structs.fields(config_class)}
+    for key in table:
+        if key not in names:
+            raise PluginError(f"{place}: unknown key `{key}`{near(key, names)}")
+
+
+def _config_class(stage: str, name: str, module: ModuleType) -> type[Struct]:
+    found = getattr(module, "Config", Settings)
+    if not (inspect.isclass(found) and issubclass(found, Struct)):
+        raise PluginError(f"{stage}.{name}: Config is no msgspec Struct; write `class Config(Settings, frozen=True):`")
+    for entry in msgspec.structs.fields(found):
+        if entry.required:
+            raise PluginError(f"{stage}.{name}: Config.{entry.name} has no default; every key needs one, so that the empty table [{stage}.{name}] works")
+        if entry.name in _CORE_KEYS:
+            raise PluginError(f"{stage}.{name}: Config.{entry.name} clashes with a key of core; call it otherwise")
+    return found
+
+
+def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:
+    """The module's hooks, checked against the contract: names, arguments, `def` or `async def`. Raises `PluginError`."""
+    calls: dict[str, Call] = {}
+    allowed = (*STAGE_HOOKS[stage], *ANY_HOOKS)
+    for attribute, function in vars(module).items():
+        options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
+        if options is None or not inspect.isroutine(function):
+            continue
+        hook = options.get("specname") or attribute
+        where = f"{stage}.{name}"
+        if hook not in allowed:
+            raise PluginError(f"{where}: `{hook}` is no hook of the stage {stage}{near(hook, allowed)}")
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise PluginError(f"{where}.{hook}: hook wrappers are not used here; write a plain hook")
+        calls[hook] = _check_call(where, hook, function, last=bool(options.get("trylast")))
+    for hook in NEEDED.get(stage, ()):
+        if hook not in calls:
+            raise PluginError(f"{stage}.{name}: has no hook `{hook}`; write it and put @hookimpl above it")
+    if not any(hook in calls for hook in STAGE_HOOKS[stage]):
+        raise PluginError(f"{stage}.{name}: has none of the hooks {', '.join(STAGE_HOOKS[stage])}; write one and put @hookimpl above it")
+    return calls
+
+
+def _check_call(where: str, hook: str, function: Callable[..., Any], *, last: bool) -> Call:
+    spec = getattr(hookspecs, hook)
+    wanted = "async def" if inspect.iscoroutinefunction(spec) else "def"
+    got = "async def" if inspect.iscoroutinefunction(function) else "def"
+    if wanted != got:
+        raise PluginError(f"{where}: write {hook} as {wanted}, not {got}")
+    offered = tuple(inspect.signature(spec).parameters)
+    named = tuple(inspect.signature(function).parameters)
+    for argument in named:
+        if argument not in offered:
+            raise PluginError(f"{where}.{hook}: unknown argument `{argument}`{near(argument, offered)}")
+    main = offered[0]
+    if hook not in ("poll", *ANY_HOOKS) and main not in ("config", "http") and main not in named:
+        raise PluginError(f"{where}.{hook}: misses the argument `{main}`; write `{wanted} {hook}({main}, …)`")
+    return Call(function, named, last)
+
+
+def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:
+    """Two transports for one channel need a word from the salon; a broken `channel()` refuses the start."""
+    carriers: dict[str, list[Plugin]] = {}
+    for plugin in plugins:
+        if plugin.stage == "send":
+            carriers.setdefault(facts(plugin).name, []).append(plugin)
+    routes = {0: config.route, **config.routes}
+    for name, several in carriers.items():
+        for company, route in routes.items():
+            usable = [plugin for plugin in several if plugin.config_for(company) is not None]
+            if name in route.transport and route.transport[name] not in [plugin.short for plugin in usable]:
+                known = ", ".join(plugin.short for plugin in usable) or "none"
+                raise PluginError(f"{config.path} [route] transport.{name}: `{route.transport[name]}` is not switched on; there are: {known}")
+            if len(usable) > 1 and name not in route.transport and name in route.channels:
+                pair = " and ".join(f"[send.{plugin.short}]" for plugin in usable[:2])
+                raise PluginError(
+                    f'{config.path}: {pair} both carry {name}; say which one under [route]: transport.{name} = "{usable[0].short}", or switch one off'
+                )
+
+
+def facts(plugin: Plugin, company_id: int | None = None) -> Channel:
+    """What a transport's `channel()` states. Raises `PluginError` if it cannot."""
+    config = plugin.config_for(company_id) or next((entry for entry in plugin.configs.values() if entry is not None), None)
+    try:
+        found = plugin.calls["channel"].function(**({"config": config} if "config" in plugin.calls["channel"].names else {}))
+    except Exception as error:
+        raise PluginError(f"{plugin.name}.channel: raised {type(error).__name__}: {error}; it must state the facts of the channel") from error
+    if not isinstance(found, Channel):
+        raise PluginError(f"{plugin.name}.channel: answered {type(found).__name__}; return a Channel(name=…)")
+    return found
+
+
+async def start(hooks: Hooks) -> None:
+    """Call `startup` of every plugin. Raises `PluginError` naming the one that failed."""
+    for plugin in hooks.plugins:
+        if "startup" in plugin.calls:
+            try:
+                await hooks.ask_async("startup", plugin)
+            except Exception as error:
+                raise PluginError(f"{plugin.name}.startup: {type(error).__name__}: {error}; mend it, or switch the plugin off") from error
+
+
+async def stop(hooks: Hooks) -> None:
+    for plugin in reversed(hooks.plugins):
+        if "shutdown" in plugin.calls:
+            with contextlib.suppress(Exception):
+                await hooks.ask_async("shutdown", plugin)

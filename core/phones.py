@@ -1,0 +1,56 @@
+"""Phone numbers: as people write them → E.164, and masked for logs."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+_SEVERAL = re.compile(r"[,;/|\n]|\s(?:и|или|or|and)\s")
+_MASKED = re.compile(r"[*•xXхХ#]{2,}")
+
+
+def parse_phone(raw: object, region: str = "RU") -> tuple[str | None, str | None]:
+    """The first *possible* number in `raw` as E.164, and if there is none, why not.
+
+    Reads text or a number, with 8 or 7 or without a country code (then of `region`), several in one string. A number need not be
+    *valid*: new ranges are in use before the tables know them.
+    """
+    if raw is None or isinstance(raw, bool) or not isinstance(raw, str | int):
+        return None, "no phone"
+    text = str(raw).strip()
+    if not text:
+        return None, "no phone"
+    if _MASKED.search(text):
+        return None, "the phone is hidden by access rights"
+    for piece in _SEVERAL.split(text):
+        if number := _one(piece, region):
+            return number, None
+    return None, "the phone cannot be read"
+
+
+def _one(text: str, region: str) -> str | None:
+    digits = re.sub(r"\D", "", text)
+    if not 7 <= len(digits) <= 15:
+        return None
+    candidates = [text] if "+" in text else ["+7" + digits[1:]] if _russian_eight(digits, region) else [text, "+" + digits]
+    for candidate in candidates:
+        try:
+            number = phonenumbers.parse(candidate, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_possible_number(number):
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return None
+
+
+def _russian_eight(digits: str, region: str) -> bool:
+    """8 9xx … is how Russia and Kazakhstan dial at home; 7 9xx … is the same without its plus."""
+    return region in ("RU", "KZ") and len(digits) == 11 and digits[0] in "78"
+
+
+def mask(phone: str | None) -> str | None:
+    """ "+79000000088" → "+7900…88", for logs and lists that many people see."""
+    if not phone:
+        return phone
+    return f"{phone[:5]}…{phone[-2:]}" if len(phone) > 8 else "…"

@@ -1,0 +1,46 @@
+"""Values that config.toml writes as text: durations ("10m") and wall-clock times ("22:00")."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from typing import Any, Self
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+
+
+class Duration(timedelta):
+    """A length of time written as "20s", "10m", "24h", "90d" (or together: "1h30m"). Never negative."""
+
+    def __new__(cls, text: str) -> Self:
+        seconds, at = 0.0, 0
+        while found := _DURATION.match(text, at):
+            seconds, at = seconds + float(found[1]) * _UNITS[found[2]], found.end()
+        if not text.strip() or at != len(text):
+            raise ValueError(f'`{text}` is not a duration: write it as "20s", "10m", "24h" or "90d"')
+        return super().__new__(cls, seconds=seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (timedelta, (self.days, self.seconds, self.microseconds))
+
+
+class WallTime(time):
+    """A time of day on the salon's clock, written as "22:00"."""
+
+    def __new__(cls, text: str) -> Self:
+        found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+        if not found:
+            raise ValueError(f'`{text}` is not a time of day: write it as "22:00"')
+        return super().__new__(cls, int(found[1]), int(found[2]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (time, (self.hour, self.minute))
+
+
+def decode(kind: type[Any], value: Any) -> Any:
+    """The `dec_hook` of msgspec for these types. Raises ValueError with a sentence a person can act on."""
+    if kind in (Duration, WallTime) and isinstance(value, str):
+        return kind(value)
+    examples: dict[type[Any], str] = {Duration: '"10m"', WallTime: '"22:00"'}
+    raise ValueError(f"expected text such as {examples.get(kind, kind.__name__)}, got `{value!r}`")
