@@ -112,7 +112,7 @@ def channel(config: Any) -> Channel:  # type: ignore[empty-body]
 
 
 @hookspec
-async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Any) -> SendResult:  # type: ignore[empty-body]
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Any, now: datetime) -> SendResult:  # type: ignore[empty-body]
     """Hand one message to the gateway and say what happened.
 
     Do not catch the client's errors: core knows whether the request can have been written (connect error, connect timeout, pool

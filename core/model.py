@@ -278,7 +278,8 @@ class Message(Struct, frozen=True, omit_defaults=True):
 class Address(Struct, frozen=True):
     """Where a message goes. `phone` is E.164. `binding` is the transport's own id of the client (a chat id), where one was bound.
 
-    `reference` is ours: unique per attempt, for APIs that take a client-chosen id. `wrote_at`: the client's last message to this salon.
+    `reference` is ours, for APIs that take a client-chosen id: unique per message on a channel, the same for its retries, at most
+    32 characters of [a-z0-9]. `wrote_at` is when the client last wrote to this account.
     """
 
     phone: str
