@@ -18,7 +18,7 @@ def answer(response: httpx.Response) -> dict[str, Any]:
     """The JSON object a gateway answered; `{}` where the body is none (an HTML page of a proxy, an empty body, a list)."""
     try:
         found = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # no JSON, broken UTF-8 inside a string, or nested without end
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -1,0 +1,55 @@
+"""Sends WhatsApp messages from the salon's own number through green-api.com.
+
+In Green-API's console set the webhook address to `https://…/callback/green_api`, and "yes" for incoming messages, for statuses of sent
+messages and for the instance's state. https://green-api.com/docs/api/sending/SendMessage/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import httpx
+
+from core import Address, CallbackItem, Channel, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
+from plugins.send._green_api import judge, look_up, read, trouble
+
+
+class Config(Settings, frozen=True):
+    base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://1103.api.green-api.com
+    id_instance: str = ""  # idInstance in the console
+    token: str = ""  # apiTokenInstance in the console
+    webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    check_number: bool = False  # ask first whether the number is on WhatsApp; each question counts against the tariff
+
+
+@hookimpl
+def channel() -> Channel:
+    gap = timedelta(milliseconds=500)  # the least that its queue knows
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), length=20_000, concurrency=2, gap=gap, first_contacts_per_day=20)
+
+
+@hookimpl
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    if config.check_number:
+        found = await look_up(_url(config, "checkWhatsapp"), {"phoneNumber": int(address.phone)}, http)
+        if isinstance(found, Retry):
+            return found
+        if answer(found).get("existsWhatsapp") is False:
+            return Rejected("the number is not on WhatsApp")
+    chat = address.binding or f"{address.phone.removeprefix('+')}@c.us"
+    return judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text, "linkPreview": False}))
+
+
+@hookimpl
+def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
+    return read(request, config.webhook_token, config.id_instance)
+
+
+@hookimpl
+async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
+    return trouble(await http.get(_url(config, "getStateInstance")))
+
+
+def _url(config: Config, method: str) -> str:
+    return f"{config.base_url.rstrip('/')}/waInstance{config.id_instance}/{method}/{config.token}"

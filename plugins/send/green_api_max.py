@@ -1,0 +1,65 @@
+"""Sends messages in MAX, by phone number, from the salon's own MAX account through green-api.com.
+
+In Green-API's console set the webhook address to `https://…/callback/green_api_max`, and "yes" for incoming messages, for statuses of
+sent messages and for the instance's state. https://green-api.com/v3/docs/api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import httpx
+
+from core import Address, CallbackItem, Channel, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
+from plugins.send._green_api import judge, look_up, read, trouble
+
+
+class Config(Settings, frozen=True):
+    base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://3100.api.green-api.com
+    id_instance: str = ""  # idInstance in the console
+    token: str = ""  # apiTokenInstance in the console
+    webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+
+
+@hookimpl
+def channel() -> Channel:
+    return Channel("max", length=4000, concurrency=2, gap=timedelta(milliseconds=500))
+
+
+@hookimpl
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    chat = address.binding or await _chat(address.phone, http, config)
+    if not isinstance(chat, str):
+        return chat
+    return judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text}))
+
+
+async def _chat(phone: str, http: httpx.AsyncClient, config: Config) -> str | Retry | Rejected:
+    """The chat of a phone, or why there is none. Nothing is sent yet, so whatever is unclear may be tried again."""
+    if not phone.startswith(("+7", "+375")):
+        return Rejected("MAX is found by Russian and Belarusian numbers only")
+    found = await look_up(_url(config, "checkAccount"), {"phoneNumber": int(phone), "force": False}, http)
+    if isinstance(found, Retry):
+        return found
+    match answer(found):
+        case {"exist": True, "chatId": str() | int() as chat} if str(chat):
+            return str(chat)
+        case {"exist": False}:
+            return Rejected("the number is not on MAX")
+    said = judge(found)
+    return said if isinstance(said, Retry) else Retry(f"HTTP {found.status_code}: the look-up of the number failed")
+
+
+@hookimpl
+def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
+    return read(request, config.webhook_token, config.id_instance)
+
+
+@hookimpl
+async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
+    return trouble(await http.get(_url(config, "getStateInstance")))
+
+
+def _url(config: Config, method: str) -> str:
+    return f"{config.base_url.rstrip('/')}/v3/waInstance{config.id_instance}/{method}/{config.token}"
