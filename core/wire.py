@@ -7,6 +7,7 @@ may have been (`ReadError`, `ReadTimeout`, `RemoteProtocolError`). No text of an
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import ssl
 from collections import defaultdict
@@ -137,9 +138,11 @@ def _unclear(error: Exception) -> httpx.TransportError:
 
 
 def _words(error: Exception) -> str:
-    """Never aiohttp's own text: it may hold the address with its token."""
-    cause = getattr(error, "os_error", error)
-    return f"{type(error).__name__}: {getattr(cause, 'strerror', None) or type(cause).__name__}"
+    """What the system said, or the kind of error: aiohttp's own text may hold the address, and the address a token."""
+    if cause := getattr(error, "os_error", None):  # of a connection, so it knows no more than the host
+        return f"{type(error).__name__}: {cause.strerror or type(cause).__name__}"
+    number = getattr(error, "errno", None)
+    return f"{type(error).__name__}: {os.strerror(number)}" if number else type(error).__name__
 
 
 async def _take(slot: asyncio.Semaphore, timeout: float | None) -> None:
