@@ -1,6 +1,7 @@
 """Vestnik's core. These are the names that a plugin may import, and the only import a plugin needs."""
 
 from core.errors import Refused
+from core.gateway import form, listed, moment, objects, otherwise, posted, retry_after
 from core.hookspecs import hookimpl
 from core.model import (
     Address,
@@ -84,9 +85,16 @@ __all__ = [
     "WallTime",
     "answer",
     "digest",
+    "form",
     "hookimpl",
+    "listed",
     "mask",
+    "moment",
+    "objects",
+    "otherwise",
     "parse_phone",
+    "posted",
+    "retry_after",
     "same_hmac",
     "same_secret",
 ]
