@@ -1,0 +1,120 @@
+"""The store: the only place that knows SQL and `databases`. Everybody else calls its methods and gets values."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+from core.errors import StoreError
+from core.store import sql
+from core.store.decisions import Decisions
+from core.store.deliveries import Deliveries
+from core.store.engine import Engine, Full, Lane, dialect_of
+from core.store.inbox import Inbox
+from core.store.look import Look
+from core.store.people import PeopleStore
+
+__all__ = ["Full", "Store", "open_store", "schema"]
+
+
+class Store:
+    """One database, opened. `inbox`, `decisions`, `deliveries`, `people` and `look` are its rooms."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        names = ("write", "read") if engine.dialect == "sqlite" else ("intake", "decide", "deliver", "people", "read", "look")
+        self._lanes = {name: Lane(engine, name) for name in names}
+        lane = self._lanes.__getitem__
+        if engine.dialect == "sqlite":
+            intake = decide = deliver = people = lane("write")
+            read = look = lane("read")
+        else:
+            intake, decide, deliver, people, read, look = (lane(name) for name in names)
+        self.inbox = Inbox(engine, intake, decide, read)
+        self.decisions = Decisions(engine, decide, read)
+        self.deliveries = Deliveries(engine, deliver, read)
+        self.people = PeopleStore(engine, people, read)
+        self.look = Look(engine, people, look)
+        self._lock: IO[str] | None = None
+
+    async def open(self, *, alone: bool) -> None:
+        """Connect and migrate. `alone`: a worker; on SQLite a second one on the same file is refused."""
+        if alone and self.engine.dialect == "sqlite":
+            self._lock = _lock(sqlite_path(self.engine.url))
+        await self.engine.connect()
+        await self._migrate()
+        for lane in self._lanes.values():
+            lane.start()
+
+    async def close(self) -> None:
+        for lane in self._lanes.values():
+            await lane.stop()
+        await self.engine.disconnect()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def ping(self) -> None:
+        """Raises what the database raises."""
+        await self.look.ask("waiting")
+
+    async def _migrate(self) -> None:
+        async with self.engine.connection() as connection:
+            tx = self.engine.tx(connection)
+            async with self.engine.transaction(tx):
+                if self.engine.dialect == "postgresql":
+                    await tx.script("SELECT pg_advisory_xact_lock(8462911)")  # several nodes may start at once
+                await tx.script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)")
+                done = {row["version"] for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", self.engine.dialect), {})}
+                steps = sql.migrations(self.engine.dialect)
+                if done and max(done) > steps[-1][0]:
+                    raise StoreError(f"[database] url: the database is of a newer Vestnik (schema {max(done)}); update this one")
+                for number, script in steps:
+                    if number not in done:
+                        await tx.script(script)
+                        await tx.script(f"INSERT INTO schema_migrations (version) VALUES ({number})")
+
+
+async def open_store(url: str, folder: Path, *, alone: bool = True) -> Store:
+    """Open the database of a configuration; a relative SQLite file lies in `folder`. Raises `StoreError`."""
+    store = Store(Engine(absolute(url, folder)))
+    await store.open(alone=alone)
+    return store
+
+
+def absolute(url: str, folder: Path) -> str:
+    if dialect_of(url) != "sqlite":
+        return url
+    return f"sqlite:///{folder / sqlite_path(url)}"
+
+
+def sqlite_path(url: str) -> Path:
+    return Path(url.partition("sqlite:///")[2])
+
+
+def beside(url: str, folder: Path, suffix: str) -> Path:
+    """A file beside the database ("vestnik.token"), or in `folder` where the database is elsewhere."""
+    if dialect_of(url) == "sqlite":
+        path = folder / sqlite_path(url)
+        return path.with_name(f"{path.stem}.{suffix}")
+    return folder / f"vestnik.{suffix}"
+
+
+def schema(url: str) -> str:
+    """The full script for the database of this url."""
+    return "\n".join(script for _, script in sql.migrations(dialect_of(url)))
+
+
+def _lock(path: Path) -> IO[str]:
+    """Held while the process lives; a kill lets go of it."""
+    file = path.with_name(path.name + ".lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreError(
+            f"{path}: another `vestnik serve` or `vestnik worker` has this file; stop it first (several nodes need PostgreSQL)"
+        ) from None
+    return file
+
+

@@ -1,0 +1,139 @@
+"""Step one, decide: what is known of bookings and clients, and what a decision writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from core.model import Contact
+from core.store.engine import Engine, Lane, Tx, when
+from core.store.rows import Decision, Key, Known, Notification, known_row, write_booking
+
+_LATELY = timedelta(days=7)
+_WON_FOR = timedelta(days=14)  # the channel that worked is tried first for so long
+
+
+class People(msgspec.Struct, frozen=True):
+    """One client as the store knows them, with the channel that last reached them."""
+
+    contact: Contact
+    won_channel: str | None = None
+
+
+class Decisions:
+    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
+        self._engine, self._work, self._read = engine, work, read
+
+    async def known(self, keys: Sequence[Key]) -> dict[Key, Known]:
+        """What is known of these bookings; one that is not has version 0."""
+        return dict(zip(keys, await self._read.submit(self._known, list(keys)), strict=True))
+
+    async def _known(self, tx: Tx, keys: list[Key]) -> list[Known]:
+        rows = [{"n": n, "source": key.source, "company_id": key.company_id, "record_id": key.record_id} for n, key in enumerate(keys)]
+        found = {row["n"]: known_row(keys[row["n"]], row) for row in await tx.fetch("known_bookings", rows)}
+        return [found.get(n, Known(key)) for n, key in enumerate(keys)]
+
+    async def people(self, asked: Sequence[tuple[str | None, int | None]], now: datetime) -> list[People]:
+        """The clients behind (phone, company_id) pairs, in that order."""
+        return await self._read.submit(self._people, [(phone, company or 0, now) for phone, company in asked])
+
+    async def _people(self, tx: Tx, asked: list[tuple[str | None, int, datetime]]) -> list[People]:
+        rows = [{"n": n, "phone": phone, "company_id": company} for n, (phone, company, _) in enumerate(asked) if phone]
+        if not rows:
+            return [People(Contact()) for _ in asked]
+        now = asked[0][2]
+        contacts: dict[int, list[Any]] = {}
+        for row in await tx.fetch("known_contacts", rows):
+            contacts.setdefault(row["n"], []).append(row)
+        sent: dict[int, list[datetime]] = {}
+        for row in await tx.fetch("sent_lately", rows, since=now - _LATELY):
+            if (at := when(row["sent_at"])) is not None:
+                sent.setdefault(row["n"], []).append(at)
+        return [_person(phone, contacts.get(n, []), sent.get(n, []), now) for n, (phone, _, _) in enumerate(asked)]
+
+    async def save(self, decisions: Sequence[Decision]) -> list[bool]:
+        """Write decisions, each whole or not at all. `False`: the booking changed meanwhile, its events are undecided again."""
+        return await self._work.submit(self._save, list(decisions))
+
+    async def _save(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
+        won = await self._save_bookings(tx, decisions)
+        kept = [decision for decision, ok in zip(decisions, won, strict=True) if ok]
+        now = decisions[0].at
+        replaced = [
+            {"source": key.source, "company_id": key.company_id, "record_id": key.record_id, "error": decision.supersede}
+            for decision in kept
+            if decision.supersede is not None and decision.known is not None and (key := decision.known.key)
+        ]
+        if replaced:
+            await tx.fetch("supersede", replaced, now=now)
+            await tx.fetch("end_fallbacks", replaced)
+        if added := [notification_values(decision.notification) for decision in kept if decision.notification is not None]:
+            await tx.fetch("add_notifications", added)
+        ends = [end for decision in kept for end in decision.ends]
+        rows = [
+            {"id": end.row.id, "token": end.row.token, "status": end.status, "rule": end.rule, "reason": end.reason, "due_at": end.due_at, "counts": end.counts}
+            for end in ends
+        ]
+        rows += [
+            {"id": end.row.id, "token": end.row.token, "status": end.row.status, "rule": end.row.rule, "reason": None, "due_at": decision.at, "counts": False}
+            for decision, ok in zip(decisions, won, strict=True)
+            if not ok
+            for end in decision.ends
+        ]
+        if rows:
+            await tx.fetch("close_events", rows, now=now)
+        await add_journal(tx, [line for decision in kept for line in decision.journal])
+        return won
+
+    async def _save_bookings(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
+        changed = [decision for decision in decisions if decision.state is not None]
+        if not changed:
+            return [True] * len(decisions)
+        rows = [_state_values(decision.state, decision.at) for decision in changed if decision.state is not None]
+        saved = {Key(row["source"], row["company_id"], row["record_id"]) for row in await tx.fetch("save_bookings", rows)}
+        return [decision.state is None or decision.state.key in saved for decision in decisions]
+
+
+def _person(phone: str | None, rows: list[Any], sent: list[datetime], now: datetime) -> People:
+    wrote = max((at for row in rows if (at := when(row["wrote_at"]))), default=None)
+    opted = max((at for row in rows if (at := when(row["opted_out_at"]))), default=None)
+    winners = [(at, row["won_channel"]) for row in rows if (at := when(row["won_at"])) and now - at <= _WON_FOR]
+    return People(Contact(phone, wrote, opted, tuple(sent)), max(winners)[1] if winners else None)
+
+
+def _state_values(state: Known, at: datetime) -> dict[str, Any]:
+    now = state.snapshot
+    visit_id = now.extra.get("visit_id") if now is not None else None
+    return {
+        "source": state.key.source, "company_id": state.key.company_id, "record_id": state.key.record_id, "external_id": state.external_id,
+        "visit_id": visit_id if isinstance(visit_id, int) and abs(visit_id) < 2**63 else None,
+        "client_name": now.client_name if now else None, "client_phone": now.phone if now else None,
+        "visit_at": now.visit_at if now else None,
+        "services": ", ".join(service.title for service in now.services) if now and now.services else None,
+        "staff": now.staff.name if now and now.staff else None, "is_cancelled": state.is_cancelled, "created_by_bot": state.created_by_bot,
+        "last_change_date": state.changed_at, "digest": state.digest, "snapshot": write_booking(now),
+        "announced": write_booking(state.announced), "revision": state.revision, "create_seen": state.create_seen,
+        "attempted": write_booking(state.attempted), "hindrance": state.hindrance, "restored_at": state.restored_at,
+        "version": state.version, "at": at,
+    }  # fmt: skip
+
+
+def notification_values(row: Notification) -> dict[str, Any]:
+    """A new row's columns."""
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["told"], values["known_before"] = write_booking(row.told), write_booking(row.known_before)
+    return values
+
+
+_COLUMNS = (
+    "notification_id", "step", "event_id", "source", "company_id", "record_id", "phone", "client_name", "notification_type", "channel", "transport",
+    "account", "message", "status", "reference", "error", "rule", "is_test", "revision", "body", "attempts", "due_at", "deadline_at", "created_at",
+)  # fmt: skip
+
+
+async def add_journal(tx: Tx, lines: Sequence[Any]) -> None:
+    if lines:
+        await tx.fetch("add_journal", [msgspec.structs.asdict(line) for line in lines])

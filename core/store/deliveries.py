@@ -1,0 +1,208 @@
+"""Step two, deliver: claim messages, mark them as being sent, write what became of them, and match what gateways report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from core.model import Booking
+from core.store.decisions import add_journal, notification_values
+from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.rows import Finish, JournalLine, Key, Notification, notification_row, read_booking, write_booking
+
+
+class State(Struct, frozen=True):
+    """A booking at this moment, for a message about to leave."""
+
+    snapshot: Booking | None = None
+    announced: Booking | None = None
+    revision: int = 0
+
+
+class Report(Struct, frozen=True):
+    """One delivery status to be matched: by the gateway's id, by our reference, or by phone where both are unknown."""
+
+    transport: str
+    account: int
+    status: str
+    at: datetime
+    provider_id: str | None = None
+    reference: str | None = None
+    phone: str | None = None
+    reason: str | None = None
+
+
+class Deliveries:
+    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
+        self._engine, self._work, self._read = engine, work, read
+
+    async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]) -> list[Notification]:
+        """Take messages that are due, except those of accounts that have no slot free (`busy`)."""
+        found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most, busy)])
+        return list(found[0])
+
+    async def _claim(self, tx: Tx, asked: list[Any]) -> list[list[Notification]]:
+        answers = []
+        for owner, token, now, until, most, busy in asked:
+            accounts = [{"transport": transport, "account": account} for transport, account in busy]
+            rows = await tx.fetch("claim_notifications", accounts, owner=owner, token=token, now=now, until=until, most=most)
+            answers.append(sorted((notification_row(row) for row in rows), key=lambda row: (row.due_at, row.id)))
+        return answers
+
+    async def states(self, keys: Sequence[Key | None]) -> list[State]:
+        """The bookings at this moment, in the order asked."""
+        return await self._read.submit(self._states, list(keys))
+
+    async def _states(self, tx: Tx, keys: list[Key | None]) -> list[State]:
+        rows = [{"n": n, "source": k.source, "company_id": k.company_id, "record_id": k.record_id} for n, k in enumerate(keys) if k is not None]
+        found = {
+            row["n"]: State(read_booking(row["snapshot"]), read_booking(row["announced"]), row["revision"])
+            for row in (await tx.fetch("known_states", rows) if rows else [])
+        }
+        return [found.get(n, State()) for n in range(len(keys))]
+
+    async def bindings(self, asked: Sequence[tuple[str | None, str | None, int]]) -> list[str | None]:
+        """The bound chat of each (phone, transport, account); the latest where there are several."""
+        rows = [{"n": n, "phone": p, "transport": t, "account": a} for n, (p, t, a) in enumerate(asked) if p and t]
+        found = await self._read.submit(self._bindings, [rows]) if rows else [{}]
+        return [found[0].get(n) for n in range(len(asked))]
+
+    async def _bindings(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[dict[int, str]]:
+        return [{row["n"]: row["binding"] for row in await tx.fetch("known_bindings", rows)} for rows in batches]
+
+    async def mark_sending(self, rows: Sequence[tuple[Notification, str, Booking | None, Booking | None]], now: datetime, lease: timedelta) -> list[bool]:
+        """(row, text, state told, state known before) → whether the row is still ours and may leave now."""
+        return await self._work.submit(self._mark_sending, [(*entry, now, now + lease) for entry in rows])
+
+    async def _mark_sending(self, tx: Tx, rows: list[Any]) -> list[bool]:
+        touched = [_key_values(key) for row, *_ in rows if (key := row.state_key) is not None]
+        if touched:
+            await tx.fetch("touch_bookings", touched)
+        values = [
+            {"id": row.id, "token": row.token, "message": text, "told": write_booking(told), "known_before": write_booking(before)}
+            for row, text, told, before, _, _ in rows
+        ]
+        marked = {row["id"] for row in await tx.fetch("mark_sending", values, now=rows[0][4], until=rows[0][5])}
+        return [row.id in marked for row, *_ in rows]
+
+    async def finish(self, ends: Sequence[Finish]) -> list[bool]:
+        """Write what became of claimed messages, with all that follows. `False`: the row was not ours any more."""
+        return await self._work.submit(self._finish, list(ends))
+
+    async def _finish(self, tx: Tx, ends: list[Finish]) -> list[bool]:
+        now = ends[0].at
+        done = {row["id"] for row in await tx.fetch("finish", [_finish_values(end) for end in ends], now=now)}
+        kept = [end for end in ends if end.row.id in done]
+        await self._follow(tx, kept, now)
+        return [end.row.id in done for end in ends]
+
+    async def _follow(self, tx: Tx, ends: Sequence[Finish], now: datetime) -> None:
+        moved = [_told_values(end.row) for end in ends if end.announce and end.row.state_key is not None]
+        if moved:
+            await tx.fetch("move_announced", moved, now=now)
+        tried = [_told_values(end.row) for end in ends if end.attempted and end.row.state_key is not None]
+        if tried:
+            await tx.fetch("note_attempted", tried, now=now)
+        if following := [notification_values(end.next) for end in ends if end.next is not None]:
+            await tx.fetch("add_notifications", following)
+        judged = [
+            {"event_id": end.row.event_id, "status": end.event[0], "rule": end.event[1], "reason": end.event[2]} for end in ends if end.event is not None
+        ]
+        if judged:
+            await tx.fetch("judge_event", judged)
+        await add_journal(tx, [line for end in ends for line in end.journal])
+
+    async def lapse(self, now: datetime, ends_of: Any) -> list[Finish]:
+        """Requests that were open when their worker died become unclear; announced moves in the same transaction.
+
+        `ends_of(rows)` says, as `Finish` values, what follows for each.
+        """
+        found = await self._work.submit(self._lapse, [(now, ends_of)])
+        return list(found[0])
+
+    async def _lapse(self, tx: Tx, asked: list[Any]) -> list[list[Finish]]:
+        answers = []
+        for now, ends_of in asked:
+            rows = [notification_row(row) for row in await tx.fetch("lapsed", now=now)]
+            ends: list[Finish] = ends_of(rows)
+            if ends:
+                values = [{"id": end.row.id, "fallback_at": end.fallback_at, "check_at": end.check_at} for end in ends]
+                await tx.fetch("lapse", values, now=now, error=ends[0].error)
+                await self._follow(tx, ends, now)
+            answers.append(ends)
+        return answers
+
+    async def due_fallbacks(self, now: datetime) -> list[Notification]:
+        """Messages accepted or unclear and not delivered in time; each is handed out once."""
+        found = await self._work.submit(statement("due_fallbacks"), [{"now": now}])
+        return [notification_row(row) for row in found[0]]
+
+    async def add(self, rows: Sequence[Notification], journal: Sequence[JournalLine] = ()) -> None:
+        """The same messages on their next channels."""
+        await self._work.submit(self._add, [(list(rows), list(journal))])
+
+    async def _add(self, tx: Tx, asked: list[Any]) -> list[None]:
+        for rows, journal in asked:
+            if rows:
+                await tx.fetch("add_notifications", [notification_values(row) for row in rows])
+            await add_journal(tx, journal)
+        return [None] * len(asked)
+
+    async def due_checks(self, now: datetime) -> list[Notification]:
+        found = await self._work.submit(statement("due_checks"), [{"now": now}])
+        return [notification_row(row) for row in found[0]]
+
+    async def check_again(self, rows: Sequence[tuple[int, datetime]]) -> None:
+        await self._work.submit(self._check_again, [[{"id": number, "check_at": at} for number, at in rows]])
+
+    async def _check_again(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[Any]:
+        return [await tx.fetch("check_again", rows) for rows in batches]
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the next message, fallback or check is due."""
+        asked = [("next_notification", {"now": now}), ("next_fallback", {}), ("next_check", {}), ("next_callback", {})]
+        times = [when((await self._read.submit(statement(name), [values]))[0][0]["due_at"]) for name, values in asked]
+        return min((at for at in times if at is not None), default=None)
+
+    async def renew(self, owner: str, until: datetime) -> None:
+        await self._work.submit(statement("renew_notifications"), [{"owner": owner, "until": until}])
+
+    async def release(self, owner: str) -> None:
+        await self._work.submit(statement("release_notifications"), [{"owner": owner}])
+
+    async def resend(self, key: str, record: int | None, now: datetime, deadline: datetime) -> list[Notification]:
+        """A dead letter becomes pending again: a person asked for it."""
+        found = await self._work.submit(statement("resend"), [{"key": key, "record": record, "now": now, "deadline": deadline}])
+        return [notification_row(row) for row in found[0]]
+
+    async def told_by_another(self, company: int, record: int, now: datetime, reason: str) -> list[Key]:
+        """Another bot has told the client: announced is what is now, and what waits is withdrawn."""
+        found = await self._work.submit(self._told, [(company, record, now, reason)])
+        return list(found[0])
+
+    async def _told(self, tx: Tx, asked: list[Any]) -> list[list[Key]]:
+        answers = []
+        for company, record, now, reason in asked:
+            rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
+            for row in rows:
+                await tx.fetch("withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now)
+            answers.append([Key(row["source"], row["company_id"], row["record_id"]) for row in rows])
+        return answers
+
+
+def _key_values(key: Key) -> dict[str, Any]:
+    return {"source": key.source, "company_id": key.company_id, "record_id": key.record_id}
+
+
+def _told_values(row: Notification) -> dict[str, Any]:
+    return {"source": row.source, "company_id": row.company_id, "record_id": row.record_id, "told": write_booking(row.told)}
+
+
+def _finish_values(end: Finish) -> dict[str, Any]:
+    return {
+        "id": end.row.id, "token": end.row.token, "status": end.status, "provider_id": end.provider_id, "error": end.error, "rule": end.rule,
+        "message": end.message, "due_at": end.due_at, "fallback_at": end.fallback_at, "check_at": end.check_at,
+    }  # fmt: skip

@@ -1,0 +1,304 @@
+"""Connections, transactions and group commit, over `databases`.
+
+A `Lane` is one long-lived task that holds one connection. What is submitted while it is busy is done together, in one transaction:
+rows of the same statement become one statement. So a commit (an fsync) is paid once for all that wait, not once for each.
+`databases` gives the connections and their pool; statements go to the driver's own connection, because a batch is one statement
+with one JSON parameter and needs no building.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import databases
+import msgspec
+
+from core.errors import StoreError
+from core.store import sql
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+_WAITING_LIMIT = 5_000  # rows that may wait in one lane before new ones are turned away
+
+
+class Full(Exception):
+    """More waits than memory should hold; the sender may try again."""
+
+
+def when(value: Any) -> datetime | None:
+    """A time as the driver gives it → aware UTC."""
+    if value is None:
+        return None
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def stamp(value: datetime) -> str:
+    """A time as text: UTC, always with microseconds, so that text sorts as time."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def clean(value: Any) -> Any:
+    """Without NUL and lone surrogates, which no column takes."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(key): clean(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(entry) for entry in value]
+    return value
+
+
+def pack(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows → the JSON list that `@rows` reads."""
+    plain = [{key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()} for row in rows]
+    try:
+        packed = msgspec.json.encode(plain).decode()
+    except UnicodeEncodeError:
+        return pack(clean(plain))
+    return msgspec.json.encode(clean(plain)).decode() if "\\u0000" in packed else packed
+
+
+class Tx:
+    """Statements on one connection, by name. Times go in and come out aware."""
+
+    def __init__(self, connection: databases.core.Connection, dialect: sql.Dialect, queries: Mapping[str, sql.Query]) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._queries = queries
+
+    async def fetch(self, name: str, rows: Sequence[Mapping[str, Any]] | None = None, **values: Any) -> list[Row]:
+        """Run the statement `name`; `rows` is the batch, `values` its other parameters."""
+        if rows is not None:
+            values["rows"] = pack(rows)
+        return await self.run(self._queries[name], values)
+
+    async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
+        raw = self._connection.raw_connection
+        if self._dialect == "sqlite":
+            given = {name: _sqlite_value(values[name]) for name in query.names}
+            async with raw.execute(query.text, given) as cursor:
+                names = [column[0] for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+        return list(await raw.fetch(query.text, *[values[name] for name in query.names]))
+
+    async def script(self, text: str) -> None:
+        """Several statements without parameters (migrations, pragmas)."""
+        for statement in sql.statements(text):
+            await self._connection.raw_connection.execute(statement)
+
+
+def _sqlite_value(value: Any) -> Any:
+    return stamp(value) if isinstance(value, datetime) else value
+
+
+Job = Callable[[Tx, list[Any]], Awaitable[list[Any]]]
+
+
+@functools.cache
+def statement(name: str) -> Job:
+    """A job that runs one statement, once for each dict of parameters. One object for each name, so that a lane can group by it."""
+
+    async def job(tx: Tx, asked: list[dict[str, Any]]) -> list[Any]:
+        return [await tx.fetch(name, **values) for values in asked]
+
+    return job
+
+
+class _Waiting:
+    __slots__ = ("done", "job", "rows")
+
+    def __init__(self, job: Job, rows: list[Any], done: asyncio.Future[list[Any]]) -> None:
+        self.job, self.rows, self.done = job, rows, done
+
+
+class Lane:
+    """One writer: holds its connection, groups what waits into one transaction. Started and stopped by the engine."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.name = name
+        self._engine = engine
+        self._waiting: list[_Waiting] = []
+        self._rows = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"store lane {self.name}")
+
+    async def stop(self) -> None:
+        """Finish what waits, then let go of the connection."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def submit(self, job: Job, rows: list[Any]) -> list[Any]:
+        """Have `job` done with `rows` in the next transaction; its answers, one for each row, come back after the commit.
+
+        Raises `Full` when too much waits already, or what the database raised.
+        """
+        if self._rows + len(rows) > _WAITING_LIMIT and self._rows:
+            raise Full
+        done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(job, rows, done))
+        self._rows += len(rows)
+        self._wake.set()
+        return await done
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                async with self._engine.connection() as connection:
+                    await self._serve(connection)
+            except Exception as error:  # the connection itself is gone: whoever waits is told, and the next one tries a fresh one
+                self._fail_all(error)
+            if self._closing and not self._waiting:
+                return
+
+    async def _serve(self, connection: databases.core.Connection) -> None:
+        tx = self._engine.tx(connection)
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                await self._wake.wait()
+                self._wake.clear()
+                continue
+            batch, self._waiting = self._waiting, []
+            self._rows = 0
+            if not await self._together(tx, batch):
+                return
+
+    async def _together(self, tx: Tx, batch: list[_Waiting]) -> bool:
+        """One transaction for all; if one of them spoils it, each by itself. False: the connection cannot be used any more."""
+        try:
+            await self._transaction(tx, batch)
+            return True
+        except Exception as error:
+            if len(batch) == 1 or self._engine.is_gone(error):
+                _tell(batch, error)
+                return not self._engine.is_gone(error)
+        for waiting in batch:
+            try:
+                await self._transaction(tx, [waiting])
+            except Exception as error:
+                _tell([waiting], error)
+        return True
+
+    async def _transaction(self, tx: Tx, batch: list[_Waiting]) -> None:
+        jobs: dict[Any, list[_Waiting]] = {}
+        for waiting in batch:
+            jobs.setdefault(waiting.job, []).append(waiting)
+        answers: list[tuple[_Waiting, list[Any]]] = []
+        async with self._engine.transaction(tx):
+            for job, group in jobs.items():
+                said = await job(tx, [row for waiting in group for row in waiting.rows])
+                at = 0
+                for waiting in group:
+                    answers.append((waiting, said[at : at + len(waiting.rows)]))
+                    at += len(waiting.rows)
+        for waiting, said in answers:
+            if not waiting.done.done():
+                waiting.done.set_result(said)
+
+    def _fail_all(self, error: Exception) -> None:
+        batch, self._waiting, self._rows = self._waiting, [], 0
+        _tell(batch, error)
+
+
+def _tell(batch: list[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
+
+
+class Engine:
+    """One database: its dialect, its connections, its lanes."""
+
+    def __init__(self, url: str) -> None:
+        self.dialect: sql.Dialect = dialect_of(url)
+        self.url = driver_url(url, self.dialect)
+        self.queries = sql.queries(self.dialect)
+        options: dict[str, Any] = {"timeout": 10} if self.dialect == "sqlite" else _POSTGRES
+        self.database = databases.Database(self.url, **options)
+
+    async def connect(self) -> None:
+        try:
+            await self.database.connect()
+        except Exception as error:
+            raise StoreError(f"[database] url: the database cannot be reached ({type(error).__name__}: {error}); start it, or mend the url") from error
+
+    async def disconnect(self) -> None:
+        await self.database.disconnect()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> Any:
+        """A connection of this task's own; on SQLite with its pragmas set and read back."""
+        async with self.database.connection() as connection:
+            if self.dialect == "sqlite":
+                await _sqlite_pragmas(connection.raw_connection)
+            yield connection
+
+    def tx(self, connection: databases.core.Connection) -> Tx:
+        return Tx(connection, self.dialect, self.queries)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, tx: Tx) -> Any:
+        """A transaction that will write: SQLite's begins IMMEDIATE, since one that upgrades later gets BUSY in spite of the timeout."""
+        raw = tx._connection.raw_connection
+        await raw.execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await raw.execute("ROLLBACK")
+            raise
+        await raw.execute("COMMIT")
+
+    def is_gone(self, error: BaseException) -> bool:
+        """Whether this error means that the connection, not the statement, is at fault."""
+        name = type(error).__name__
+        return self.dialect == "postgresql" and (
+            isinstance(error, OSError)
+            or name in ("InterfaceError", "ConnectionDoesNotExistError", "ConnectionFailureError", "AdminShutdownError", "CannotConnectNowError", "CrashShutdownError")
+        )
+
+
+_POSTGRES: dict[str, Any] = {"min_size": 1, "max_size": 12, "server_settings": {"timezone": "UTC", "application_name": "vestnik"}}
+
+
+async def _sqlite_pragmas(raw: Any) -> None:
+    """WAL and FULL, set and read back: builds differ in their defaults, and 200 means that it is on disk."""
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 1000", "cache_size = -16000"):
+        async with raw.execute(f"PRAGMA {pragma}"):
+            pass
+    for pragma, wanted in (("journal_mode", "wal"), ("synchronous", 2)):
+        async with raw.execute(f"PRAGMA {pragma}") as cursor:
+            found = (await cursor.fetchone())[0]
+        if found != wanted:
+            raise StoreError(f"[database] url: SQLite will not set {pragma} to {wanted} (it is {found}); put the file on a local disk")
+
+
+def dialect_of(url: str) -> sql.Dialect:
+    """Raises `StoreError` for a database we do not know."""
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    if scheme == "sqlite":
+        return "sqlite"
+    if scheme in ("postgresql", "postgres"):
+        return "postgresql"
+    raise StoreError(f"[database] url: `{scheme or url}` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db")
+
+
+def driver_url(url: str, dialect: sql.Dialect) -> str:
+    if dialect == "sqlite":
+        return url
+    return "postgresql+asyncpg://" + url.partition("://")[2]

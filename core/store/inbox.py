@@ -1,0 +1,123 @@
+"""`webhook_events`: store what arrives, claim what is undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.rows import EventRow, event_row
+
+
+class NewEvent(Struct, frozen=True):
+    """One event to store. `status` "received" is undecided; "unreadable" is kept for a person."""
+
+    event_id: str
+    source: str
+    event_type: str
+    company_id: int | None
+    record_id: int | None
+    external_id: str | None
+    transport_id: str | None
+    digest: str | None
+    payload: str
+    status: str
+    reason: str | None
+    is_test: bool
+    is_import: bool
+    at: datetime
+
+
+class Stored(Struct, frozen=True):
+    """What the inbox says of an event: `repeats` > 0 means that it was known already."""
+
+    event_id: str
+    repeats: int
+
+
+def _insert_row(event: NewEvent, repeats: int) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id, "source": event.source, "event_type": event.event_type, "company_id": event.company_id,
+        "record_id": event.record_id, "external_id": event.external_id, "transport_id": event.transport_id, "digest": event.digest,
+        "payload": event.payload, "status": event.status, "reason": event.reason, "is_test": event.is_test, "is_import": event.is_import,
+        "repeats": repeats, "at": event.at,
+    }  # fmt: skip
+
+
+class Inbox:
+    """Statements on events. Writes go through the lane, so webhooks that arrive together share one transaction."""
+
+    def __init__(self, engine: Engine, intake: Lane, work: Lane, read: Lane) -> None:
+        self._engine, self._intake, self._work, self._read = engine, intake, work, read
+
+    async def receive(self, events: Sequence[NewEvent]) -> list[Stored]:
+        """Store; returns after the commit. An event that is known is counted on its row."""
+        return await self._intake.submit(self._receive, list(events))
+
+    async def _receive(self, tx: Tx, events: list[NewEvent]) -> list[Stored]:
+        """One statement for all. The same event twice in one batch is folded first: one statement touches a row once."""
+        folded: dict[str, dict[str, Any]] = {}
+        for event in events:
+            if (row := folded.get(event.event_id)) is not None:
+                row["repeats"] += 1
+            else:
+                folded[event.event_id] = _insert_row(event, 0)
+        stored = {row["event_id"]: row["repeats"] for row in await tx.fetch("receive", list(folded.values()))}
+        answers, seen = [], set()
+        for event in events:
+            again = event.event_id in seen
+            seen.add(event.event_id)
+            repeats = stored.get(event.event_id, 0)
+            answers.append(Stored(event.event_id, repeats if again or repeats > folded[event.event_id]["repeats"] else 0))
+        return answers
+
+    async def news(self, events: Sequence[NewEvent]) -> set[str]:
+        """Of what a poll found, the event ids that tell something new."""
+        rows = [_insert_row(event, 0) for event in events]
+        found = await self._read.submit(self._news, [rows])
+        return set(found[0])
+
+    async def _news(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[set[str]]:
+        return [{row["event_id"] for row in await tx.fetch("news", rows)} for rows in batches]
+
+    async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int) -> list[EventRow]:
+        """Take undecided events that are due, and every other undecided event of the same bookings."""
+        found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most)])
+        return found[0]  # type: ignore[no-any-return]
+
+    async def _claim(self, tx: Tx, asked: list[tuple[str, int, datetime, datetime, int]]) -> list[list[EventRow]]:
+        answers = []
+        for owner, token, now, until, most in asked:
+            lease = {"owner": owner, "token": token, "now": now, "until": until}
+            rows = [event_row(row) for row in await tx.fetch("claim_events", most=most, **lease)]
+            bookings = {row.key for row in rows if row.key is not None and not row.is_test}
+            if bookings:
+                wanted = [{"source": key.source, "company_id": key.company_id, "record_id": key.record_id} for key in bookings if key]
+                rows += [event_row(row) for row in await tx.fetch("claim_peers", wanted, **lease)]
+            answers.append(rows)
+        return answers
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the next undecided event is due."""
+        found = await self._read.submit(statement("next_event"), [{"now": now}])
+        return when(found[0][0]["due_at"])
+
+    async def renew(self, owner: str, until: datetime) -> None:
+        await self._work.submit(statement("renew_events"), [{"owner": owner, "until": until}])
+
+    async def release(self, owner: str) -> None:
+        """Give back what is claimed: a graceful stop."""
+        await self._work.submit(statement("release_events"), [{"owner": owner}])
+
+    async def refuse(self, source: str, now: datetime) -> None:
+        """Count a refused request: it is lost for ever, so somebody must see it."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        await self._intake.submit(statement("refuse"), [{"source": source, "hour": hour}])
+
+    async def replay(self, key: str, record: int | None, now: datetime) -> list[Any]:
+        """Make decided events undecided again."""
+        found = await self._work.submit(statement("replay_events"), [{"key": key, "record": record, "now": now}])
+        return found[0]  # type: ignore[no-any-return]

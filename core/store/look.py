@@ -1,0 +1,62 @@
+"""What people look at: statistics, the story of an event, what lies dead; and what retention deletes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.store.engine import Engine, Lane, statement, when
+
+_BATCH = 500  # rows deleted in one transaction, so that nobody waits for the broom
+
+
+class Look:
+    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
+        self._engine, self._work, self._read = engine, work, read
+
+    async def ask(self, name: str, **values: Any) -> list[dict[str, Any]]:
+        """Any of the statements in `queries/look.sql`, as plain dicts with aware times."""
+        found = await self._read.submit(statement(name), [values])
+        return [_plain(row) for row in found[0]]
+
+    async def story(self, key: str, most: int = 20) -> list[dict[str, Any]]:
+        """Events by event id or record id, newest first, each with its `journal` and `notifications`."""
+        record = int(key) if key.lstrip("-").isdigit() and len(key) < 19 else None
+        events = await self.ask("event_of_key", key=key, record=record, most=most)
+        for event in events:
+            event["journal"] = await self.ask("journal_of_event", event=event["event_id"])
+            event["notifications"] = await self.ask("notifications_of_event", event=event["event_id"])
+        return events
+
+    async def to_call(self, now: datetime, most: int = 50) -> list[dict[str, Any]]:
+        """«Позвоните клиенту»: cancellations and new times that did not get through."""
+        return await self.ask("to_call", since=now - timedelta(days=3), unclear_before=now - timedelta(minutes=30), most=most)
+
+    async def prune(self, now: datetime, keep: timedelta, keep_bodies: timedelta) -> dict[str, int]:
+        """Delete what is older than retention allows, in small batches. Undecided and unsent rows stay."""
+        before = now - keep
+        cuts = {"prune_bodies": now - keep_bodies, "prune_events": before, "prune_notifications": before, "prune_journal": before, "prune_callbacks": now - keep_bodies}
+        counts: dict[str, int] = {}
+        for name, cut in cuts.items():
+            while len(found := (await self._work.submit(statement(name), [{"before": cut, "most": _BATCH}]))[0]):
+                counts[name] = counts.get(name, 0) + len(found)
+                if len(found) < _BATCH:
+                    break
+        await self._work.submit(statement("prune_bookings"), [{"before": before}])
+        return counts
+
+    async def erase(self, phone: str) -> dict[str, int]:
+        """Delete every trace of a phone (152-FZ)."""
+        run = self._work.submit
+        events = (await run(statement("erase_events"), [{"phone": phone}]))[0]
+        await run(statement("erase_journal"), [{"rows": [{"event_id": row["event_id"]} for row in events]}])
+        messages = (await run(statement("erase_notifications"), [{"phone": phone}]))[0]
+        bookings = (await run(statement("erase_bookings"), [{"phone": phone}]))[0]
+        contacts = (await run(statement("erase_contact"), [{"phone": phone}]))[0]
+        await run(statement("erase_bindings"), [{"phone": phone}])
+        await run(statement("erase_callbacks"), [{"digits": f"%{phone.lstrip('+')}%"}])
+        return {"events": len(events), "messages": len(messages), "bookings": len(bookings), "contacts": len(contacts)}
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {key: when(value) if key.endswith("_at") or key in ("at", "hour", "since") else value for key, value in dict(row).items()}

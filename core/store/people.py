@@ -1,0 +1,168 @@
+"""What gateways and people tell us: inbound messages, opt-outs, bindings, the health of transports, alerts, and how far polls have come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from core.store.deliveries import Report
+from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.rows import Notification, notification_row, write_booking
+
+_LOST_ANSWER = timedelta(days=1)  # how long a message without an id may be found by its phone
+_RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "superseded": 1, "sent": 2, "delivered": 3, "read": 4}
+
+
+class Health(Struct, frozen=True):
+    """One account of one transport. `reason` is `None` while it works."""
+
+    transport: str
+    account: int
+    reason: str | None
+    failures: int
+    paused_until: datetime | None
+
+
+class StoredCallback(Struct, frozen=True):
+    id: int
+    transport: str
+    account: int
+    items: str
+    tries: int
+    created_at: datetime
+
+
+class Matched(Struct, frozen=True):
+    """What a report did: the row it met, as it was before, and its status now. `row` None: no message is known by that id (yet)."""
+
+    row: Notification | None
+    status: str | None = None
+
+
+class PeopleStore:
+    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
+        self._engine, self._work, self._read = engine, work, read
+
+    async def _run(self, name: str, **values: Any) -> list[Any]:
+        found = await self._work.submit(statement(name), [values])
+        return list(found[0])
+
+    async def wrote(self, phone: str, company: int, at: datetime) -> None:
+        await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at}])
+
+    async def opt(self, phone: str, company: int, out_at: datetime | None) -> None:
+        """СТОП (a time) or СТАРТ (`None`)."""
+        await self._run("opt", rows=[{"phone": phone, "company_id": company, "at": out_at}])
+
+    async def may_confirm(self, phone: str, company: int, now: datetime) -> bool:
+        """Whether the answer to СТОП may be sent: once a day at most. Asking takes the chance."""
+        return bool(await self._run("confirm", phone=phone, company=company, now=now, since=now - timedelta(days=1)))
+
+    async def won(self, phone: str, company: int, channel: str, at: datetime) -> None:
+        await self._run("won", rows=[{"phone": phone, "company_id": company, "channel": channel, "at": at}])
+
+    async def bind(self, transport: str, account: int, binding: str, phone: str | None, token: str | None, now: datetime) -> None:
+        if phone is None and token:
+            found = await self._run("phone_of_token", token=token)
+            phone = found[0]["phone"] if found else None
+        await self._run("bind", transport=transport, account=account, binding=binding, phone=phone, now=now)
+
+    async def unbind(self, transport: str, account: int, binding: str) -> None:
+        await self._run("unbind", transport=transport, account=account, binding=binding)
+
+    async def phone_of_binding(self, transport: str, account: int, binding: str) -> str | None:
+        found = await self._run("phone_of_binding", transport=transport, account=account, binding=binding)
+        return found[0]["phone"] if found else None
+
+    async def store_callbacks(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Store what a gateway posted; returns after the commit."""
+        await self._work.submit(self._store_callbacks, list(rows))
+
+    async def _store_callbacks(self, tx: Tx, rows: list[dict[str, Any]]) -> list[None]:
+        await tx.fetch("store_callback", [{"n": n, **row} for n, row in enumerate(rows)])
+        return [None] * len(rows)
+
+    async def due_callbacks(self, now: datetime, most: int = 200) -> list[StoredCallback]:
+        rows = await self._run("due_callbacks", now=now, most=most)
+        return [StoredCallback(r["id"], r["transport"], r["account"], r["items"] or "[]", r["tries"], when(r["created_at"]) or now) for r in rows]
+
+    async def close_callbacks(self, ends: Sequence[dict[str, Any]]) -> None:
+        if ends:
+            await self._run("close_callbacks", rows=list(ends))
+
+    async def report(self, reports: Sequence[Report]) -> list[Matched]:
+        """Match statuses and apply them: only upwards (sent < delivered < read), and a late delivery wins over a failure."""
+        return await self._work.submit(self._report, list(reports))
+
+    async def _report(self, tx: Tx, reports: list[Report]) -> list[Matched]:
+        return [await self._report_one(tx, report) for report in reports]
+
+    async def _report_one(self, tx: Tx, report: Report) -> Matched:
+        place = {"n": 0, "transport": report.transport, "account": report.account}
+        rows = await tx.fetch("rows_of_statuses", [{**place, "provider_id": report.provider_id, "reference": report.reference}])
+        if not rows and report.phone and report.provider_id:
+            since = report.at - _LOST_ANSWER
+            rows = [r for r in await tx.fetch("rows_of_phones", [{**place, "phone": report.phone, "since": since}]) if r["status"] == "unclear"]
+        if not rows:
+            return Matched(None)
+        row = notification_row(rows[0])
+        if not _moves(row.status, report.status):
+            return Matched(row)
+        await self._apply(tx, row, report)
+        return Matched(row, report.status)
+
+    async def _apply(self, tx: Tx, row: Notification, report: Report) -> None:
+        arrived = report.at if report.status in ("delivered", "read") else None
+        values = {"id": row.id, "status": report.status, "error": report.reason if report.status == "failed" else None,
+                  "provider_id": report.provider_id, "delivered_at": arrived, "read_at": report.at if report.status == "read" else None}  # fmt: skip
+        await tx.fetch("set_status", [values])
+        key = row.state_key
+        if arrived is not None:
+            await tx.fetch("stop_siblings", [{"notification_id": row.notification_id, "id": row.id}], now=report.at)
+        if key is None or row.told is None:
+            return
+        state = {"source": key.source, "company_id": key.company_id, "record_id": key.record_id, "told": write_booking(row.told)}
+        if report.status == "failed" and not await self._reached_otherwise(tx, row):
+            await tx.fetch("move_back", [{**state, "known_before": write_booking(row.known_before), "revision": row.revision}], now=report.at)
+        elif row.status == "failed" and arrived is not None:
+            await tx.fetch("move_back", [{**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}], now=report.at)
+
+    async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
+        siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
+        return any(r["id"] != row.id and r["status"] in ("sent", "delivered", "read") for r in siblings)
+
+    async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime) -> None:
+        await self._run("pause", transport=transport, account=account, reason=reason, until=until, now=now)
+
+    async def works(self, transport: str, account: int, now: datetime) -> None:
+        await self._run("works", transport=transport, account=account, now=now)
+
+    async def health(self) -> list[Health]:
+        found = await self._read.submit(statement("health"), [{}])
+        return [Health(r["transport"], r["account"], r["reason"], r["failures"], when(r["paused_until"])) for r in found[0]]
+
+    async def alert(self, key: str, text: str, now: datetime, every: timedelta) -> bool:
+        """Note an alert; whether a person should be told now (the same one at most once in `every`)."""
+        row = (await self._run("alert", key=key, text=text, now=now))[0]
+        told = when(row["told_at"])
+        if told is not None and now - told < every:
+            return False
+        await self._run("alert_told", key=key, now=now)
+        return True
+
+    async def poll_point(self, source: str, company: int) -> datetime | None:
+        found = await self._run("poll_point", source=source, company=company)
+        return when(found[0]["since"]) if found else None
+
+    async def set_poll_point(self, source: str, company: int, since: datetime, found: datetime | None) -> None:
+        await self._run("set_poll_point", source=source, company=company, since=since, found=found)
+
+
+def _moves(before: str, now: str) -> bool:
+    """Whether a status changes anything: a repeat and an older one do not."""
+    if now == "failed":
+        return before in ("sent", "unclear", "pending", "sending")
+    return _RANK[now] > _RANK.get(before, 0)

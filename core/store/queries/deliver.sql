@@ -1,0 +1,168 @@
+-- claim_notifications --
+-- What is due, for accounts that have a slot free. A booking with an undecided event waits: the decision may replace the message.
+UPDATE booking_notifications
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
+WHERE id IN (
+    SELECT n.id FROM booking_notifications n
+    WHERE n.status = 'pending' AND n.due_at <= :now AND (n.lease_until IS NULL OR n.lease_until < :now)
+      AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
+                      AND e.status IN ('received', 'deferred') AND n.body IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
+    ORDER BY n.due_at, n.id LIMIT :most @skip_locked)
+RETURNING *
+
+-- known_states --
+SELECT r.n, a.snapshot, a.announced, a.revision, a.version
+FROM @rows r(n int, source text, company_id bigint, record_id bigint)
+JOIN appointments_cache a ON a.source = r.source AND a.company_id = r.company_id AND a.record_id = r.record_id
+
+-- known_bindings --
+SELECT r.n, b.binding
+FROM @rows r(n int, phone text, transport text, account bigint)
+JOIN bindings b ON b.phone = r.phone AND b.transport = r.transport AND b.account = r.account
+ORDER BY b.bound_at
+
+-- touch_bookings --
+-- The version moves before a row is marked: a decision that read the older one is made again.
+UPDATE appointments_cache SET version = appointments_cache.version + 1
+FROM @rows r(source text, company_id bigint, record_id bigint)
+WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+
+-- mark_sending --
+UPDATE booking_notifications
+SET status = 'sending', message = r.message, told = r.told, known_before = r.known_before, attempts = booking_notifications.attempts + 1,
+    lease_until = :until, sent_at = :now
+FROM @rows r(id bigint, token bigint, message text, told text, known_before text)
+WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token AND booking_notifications.status = 'pending'
+  AND booking_notifications.lease_until IS NOT NULL
+RETURNING booking_notifications.id
+
+-- finish --
+UPDATE booking_notifications
+SET status = r.status, provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
+    message = COALESCE(r.message, booking_notifications.message), due_at = COALESCE(r.due_at, booking_notifications.due_at),
+    fallback_at = r.fallback_at, check_at = r.check_at, claims = 0, lease_owner = NULL, lease_until = NULL,
+    sent_at = CASE WHEN r.status IN ('sent', 'unclear') THEN @at(now) ELSE NULL END,
+    finished_at = CASE WHEN r.status = 'pending' THEN NULL ELSE @at(now) END
+FROM @rows r(id bigint, token bigint, status text, provider_id text, error text, rule text, message text, due_at time, fallback_at time, check_at time)
+WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
+  AND booking_notifications.status IN ('pending', 'sending')
+RETURNING booking_notifications.id
+
+-- move_announced --
+UPDATE appointments_cache
+SET announced = r.told, revision = appointments_cache.revision + 1, version = appointments_cache.version + 1, attempted = NULL, hindrance = NULL,
+    updated_at = :now
+FROM @rows r(source text, company_id bigint, record_id bigint, told text)
+WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+
+-- move_back --
+-- An unclear or sent message turned out failed: the client does not know, unless something newer was announced or another channel delivered.
+UPDATE appointments_cache
+SET announced = r.known_before, revision = appointments_cache.revision + 1, version = appointments_cache.version + 1, attempted = r.told,
+    updated_at = :now
+FROM @rows r(source text, company_id bigint, record_id bigint, told text, known_before text, revision bigint)
+WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+  AND appointments_cache.revision = r.revision + 1
+
+-- note_attempted --
+UPDATE appointments_cache SET attempted = r.told, version = appointments_cache.version + 1, updated_at = :now
+FROM @rows r(source text, company_id bigint, record_id bigint, told text)
+WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+
+-- release_notifications --
+UPDATE booking_notifications SET lease_owner = NULL, lease_until = NULL, claims = 0 WHERE lease_owner = :owner AND status = 'pending'
+
+-- renew_notifications --
+UPDATE booking_notifications SET lease_until = :until WHERE lease_owner = :owner AND status IN ('pending', 'sending') AND lease_until IS NOT NULL
+
+-- lapsed --
+-- A request was open when its worker died: nobody knows whether it was taken.
+SELECT * FROM booking_notifications WHERE status = 'sending' AND lease_until < :now ORDER BY id LIMIT 500 @skip_locked
+
+-- lapse --
+UPDATE booking_notifications
+SET status = 'unclear', error = :error, lease_owner = NULL, lease_until = NULL, finished_at = :now, fallback_at = r.fallback_at, check_at = r.check_at
+FROM @rows r(id bigint, fallback_at time, check_at time)
+WHERE booking_notifications.id = r.id AND booking_notifications.status = 'sending'
+
+-- due_fallbacks --
+UPDATE booking_notifications SET fallback_at = NULL
+WHERE id IN (SELECT n.id FROM booking_notifications n WHERE n.fallback_at <= :now AND n.status IN ('sent', 'unclear') ORDER BY n.fallback_at LIMIT 200 @skip_locked)
+RETURNING *
+
+-- due_checks --
+UPDATE booking_notifications SET checks = checks + 1, check_at = NULL
+WHERE id IN (SELECT n.id FROM booking_notifications n WHERE n.check_at <= :now AND n.status IN ('sent', 'unclear') ORDER BY n.check_at LIMIT 100 @skip_locked)
+RETURNING *
+
+-- check_again --
+UPDATE booking_notifications SET check_at = r.check_at
+FROM @rows r(id bigint, check_at time)
+WHERE booking_notifications.id = r.id AND booking_notifications.status IN ('sent', 'unclear')
+
+-- next_notification --
+SELECT MIN(due_at) AS due_at FROM booking_notifications WHERE status = 'pending' AND (lease_until IS NULL OR lease_until < :now)
+
+-- next_fallback --
+SELECT MIN(fallback_at) AS due_at FROM booking_notifications WHERE fallback_at IS NOT NULL
+
+-- next_check --
+SELECT MIN(check_at) AS due_at FROM booking_notifications WHERE check_at IS NOT NULL
+
+-- rows_of_statuses --
+SELECT r.n, b.* FROM @rows r(n int, transport text, account bigint, provider_id text, reference text)
+JOIN booking_notifications b ON b.provider_message_id = r.provider_id AND b.transport = r.transport AND b.account = r.account
+UNION
+SELECT r.n, b.* FROM @rows r(n int, transport text, account bigint, provider_id text, reference text)
+JOIN booking_notifications b ON b.reference = r.reference AND b.transport = r.transport AND b.account = r.account
+
+-- rows_of_phones --
+-- Messages without an id of the gateway's: the one whose answer was lost is found by its recipient.
+SELECT r.n, b.* FROM @rows r(n int, transport text, account bigint, phone text, since time)
+JOIN booking_notifications b ON b.phone = r.phone AND b.sent_at >= r.since
+WHERE b.transport = r.transport AND b.account = r.account AND b.provider_message_id IS NULL AND b.status IN ('unclear', 'sending')
+ORDER BY b.sent_at DESC, b.id DESC
+
+-- set_status --
+UPDATE booking_notifications
+SET status = r.status, error = r.error, provider_message_id = COALESCE(booking_notifications.provider_message_id, r.provider_id),
+    delivered_at = COALESCE(booking_notifications.delivered_at, r.delivered_at), read_at = COALESCE(booking_notifications.read_at, r.read_at),
+    fallback_at = CASE WHEN r.status IN ('delivered', 'read', 'failed') THEN NULL ELSE booking_notifications.fallback_at END,
+    check_at = CASE WHEN r.status IN ('delivered', 'read', 'failed') THEN NULL ELSE booking_notifications.check_at END
+FROM @rows r(id bigint, status text, error text, provider_id text, delivered_at time, read_at time)
+WHERE booking_notifications.id = r.id
+
+-- stop_siblings --
+-- It was delivered after all: what still waits on another channel is not needed.
+UPDATE booking_notifications
+SET status = 'superseded', error = 'delivered on another channel', finished_at = :now, fallback_at = NULL, lease_owner = NULL, lease_until = NULL
+FROM @rows r(notification_id text, id bigint)
+WHERE booking_notifications.notification_id = r.notification_id AND booking_notifications.id <> r.id AND booking_notifications.status = 'pending'
+
+-- siblings --
+SELECT b.* FROM @rows r(notification_id text) JOIN booking_notifications b ON b.notification_id = r.notification_id ORDER BY b.step
+
+-- withdraw --
+-- Somebody else has told the client: what waits is not needed.
+UPDATE booking_notifications SET status = 'superseded', error = :error, finished_at = :now, lease_owner = NULL, lease_until = NULL
+WHERE source = :source AND company_id = :company AND record_id = :record AND status = 'pending'
+
+-- told_by_another --
+UPDATE appointments_cache SET announced = snapshot, revision = revision + 1, version = version + 1, attempted = NULL, hindrance = NULL,
+    created_by_bot = TRUE, updated_at = :now
+WHERE record_id = :record AND snapshot IS NOT NULL AND (:company = 0 OR company_id = :company)
+RETURNING source, company_id, record_id
+
+-- resend --
+UPDATE booking_notifications
+SET status = 'pending', due_at = :now, deadline_at = :deadline, claims = 0, attempts = 0, error = NULL, rule = NULL, finished_at = NULL, lease_owner = NULL,
+    lease_until = NULL
+WHERE id IN (
+    SELECT n.id FROM booking_notifications n
+    WHERE (n.event_id = :key OR n.notification_id = :key OR n.record_id = :record) AND n.status IN ('failed', 'expired', 'unclear')
+      AND NOT EXISTS (SELECT 1 FROM booking_notifications l WHERE l.source = n.source AND l.company_id = n.company_id AND l.record_id = n.record_id
+                      AND l.id > n.id AND l.step = 0)
+      AND NOT EXISTS (SELECT 1 FROM booking_notifications d WHERE d.notification_id = n.notification_id AND d.status IN ('delivered', 'read', 'pending', 'sending', 'sent'))
+    ORDER BY n.step LIMIT 1)
+RETURNING *

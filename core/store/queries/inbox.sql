@@ -1,0 +1,60 @@
+-- receive --
+-- One statement for all webhooks that wait. A repeat is counted on its original row.
+INSERT INTO webhook_events (event_id, source, event_type, company_id, record_id, external_id, transport_id, digest, payload, status, reason,
+                            is_test, is_import, repeats, due_at, created_at, processed_at)
+SELECT r.event_id, r.source, r.event_type, r.company_id, r.record_id, r.external_id, r.transport_id, r.digest, r.payload, r.status, r.reason,
+       r.is_test, r.is_import, r.repeats, r.at, r.at, CASE WHEN r.status = 'received' THEN NULL ELSE r.at END
+FROM @rows r(event_id text, source text, event_type text, company_id bigint, record_id bigint, external_id text, transport_id text, digest text,
+             payload text, status text, reason text, is_test bool, is_import bool, repeats int, at time)
+WHERE TRUE
+ON CONFLICT (event_id) DO UPDATE SET repeats = webhook_events.repeats + excluded.repeats + 1
+RETURNING event_id, repeats
+
+-- news --
+-- Of what a poll found, what is not known yet: neither in a snapshot nor in an undecided event.
+SELECT r.event_id
+FROM @rows r(event_id text, source text, company_id bigint, record_id bigint, digest text)
+WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source AND a.company_id = r.company_id AND a.record_id = r.record_id
+                  AND a.digest = r.digest)
+  AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = r.source AND e.company_id = r.company_id AND e.record_id = r.record_id
+                  AND e.status IN ('received', 'deferred') AND e.digest = r.digest)
+
+-- claim_events --
+-- What is due, except bookings with a request open at a gateway: they are decided when its fate is known.
+UPDATE webhook_events
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
+WHERE id IN (
+    SELECT e.id FROM webhook_events e
+    WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
+      AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
+                      AND n.company_id = e.company_id AND n.record_id = e.record_id)
+    ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
+RETURNING *
+
+-- claim_peers --
+-- The other undecided events of the same bookings: they are decided together.
+UPDATE webhook_events
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
+WHERE id IN (
+    SELECT e.id FROM @rows r(source text, company_id bigint, record_id bigint)
+    JOIN webhook_events e ON e.source = r.source AND e.company_id = r.company_id AND e.record_id = r.record_id
+    WHERE e.status IN ('received', 'deferred') AND (e.lease_until IS NULL OR e.lease_until < :now) AND NOT e.is_test)
+RETURNING *
+
+-- next_event --
+SELECT MIN(due_at) AS due_at FROM webhook_events WHERE status IN ('received', 'deferred') AND (lease_until IS NULL OR lease_until < :now)
+
+-- renew_events --
+UPDATE webhook_events SET lease_until = :until WHERE lease_owner = :owner AND lease_until IS NOT NULL AND status IN ('received', 'deferred')
+
+-- release_events --
+UPDATE webhook_events SET lease_owner = NULL, lease_until = NULL, claims = 0 WHERE lease_owner = :owner AND status IN ('received', 'deferred')
+
+-- refuse --
+INSERT INTO refusals (source, hour, count) VALUES (:source, :hour, 1)
+ON CONFLICT (source, hour) DO UPDATE SET count = refusals.count + 1
+
+-- replay_events --
+UPDATE webhook_events SET status = 'received', due_at = :now, claims = 0, lease_owner = NULL, lease_until = NULL
+WHERE (event_id = :key OR record_id = :record) AND payload IS NOT NULL AND status NOT IN ('received', 'deferred')
+RETURNING event_id, event_type, company_id, record_id

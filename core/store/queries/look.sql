@@ -1,0 +1,103 @@
+-- event_stats --
+SELECT * FROM webhook_stats_24h ORDER BY event_type
+
+-- notification_stats --
+SELECT * FROM notification_stats_24h ORDER BY notification_type
+
+-- rule_stats --
+SELECT rule, COUNT(*) AS times FROM webhook_events WHERE created_at >= @yesterday AND rule IS NOT NULL AND NOT is_test GROUP BY rule ORDER BY times DESC
+
+-- refused --
+SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
+
+-- dead_letters --
+SELECT * FROM booking_notifications WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test ORDER BY id DESC LIMIT :most
+
+-- parked_events --
+SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY id DESC LIMIT :most
+
+-- to_call --
+-- A cancellation or a new time that did not get through: the last row of each such message, while the visit is not long over.
+SELECT n.* FROM booking_notifications n
+JOIN appointments_cache a ON a.source = n.source AND a.company_id = n.company_id AND a.record_id = n.record_id
+WHERE n.created_at >= :since AND NOT n.is_test
+  AND (n.notification_type = 'booking_cancelled' OR n.notification_type = 'booking_updated')
+  AND (n.status IN ('failed', 'expired') OR (n.status = 'unclear' AND n.sent_at < :unclear_before)
+       OR (n.status = 'sent' AND n.check_at IS NULL AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error IS NOT NULL))
+  AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = n.source AND o.company_id = n.company_id AND o.record_id = n.record_id
+                  AND (o.id > n.id OR (o.notification_id = n.notification_id AND o.status IN ('delivered', 'read', 'pending', 'sending'))))
+ORDER BY n.id DESC LIMIT :most
+
+-- event_of_key --
+SELECT * FROM webhook_events WHERE event_id = :key OR record_id = :record ORDER BY id DESC LIMIT :most
+
+-- journal_of_event --
+SELECT * FROM journal WHERE event_id = :event ORDER BY id
+
+-- notifications_of_event --
+SELECT * FROM booking_notifications WHERE event_id = :event ORDER BY id
+
+-- booking_of_record --
+SELECT * FROM appointments_cache WHERE record_id = :record
+
+-- latest_events --
+SELECT e.*, n.status AS told_status, n.channel, n.transport, n.message, n.error AS told_error, n.notification_type, n.phone
+FROM (SELECT * FROM webhook_events ORDER BY id DESC LIMIT :most) e
+LEFT JOIN booking_notifications n ON n.id = (SELECT MAX(m.id) FROM booking_notifications m WHERE m.event_id = e.event_id)
+ORDER BY e.id DESC
+
+-- waiting --
+SELECT (SELECT COUNT(*) FROM webhook_events WHERE status IN ('received', 'deferred')) AS events,
+       (SELECT COUNT(*) FROM booking_notifications WHERE status IN ('pending', 'sending')) AS notifications
+
+-- prune_bodies --
+UPDATE webhook_events SET payload = NULL WHERE id IN (
+    SELECT id FROM webhook_events WHERE created_at < :before AND payload IS NOT NULL AND status NOT IN ('received', 'deferred') ORDER BY created_at LIMIT :most)
+RETURNING id
+
+-- prune_events --
+DELETE FROM webhook_events WHERE id IN (
+    SELECT id FROM webhook_events WHERE created_at < :before AND status NOT IN ('received', 'deferred') ORDER BY created_at LIMIT :most)
+RETURNING id
+
+-- prune_notifications --
+DELETE FROM booking_notifications WHERE id IN (
+    SELECT id FROM booking_notifications WHERE created_at < :before AND status NOT IN ('pending', 'sending') ORDER BY created_at LIMIT :most)
+RETURNING id
+
+-- prune_journal --
+DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE at < :before ORDER BY at LIMIT :most)
+RETURNING id
+
+-- prune_callbacks --
+DELETE FROM callbacks WHERE id IN (SELECT id FROM callbacks WHERE created_at < :before ORDER BY created_at LIMIT :most)
+RETURNING id
+
+-- prune_bookings --
+-- Long after the visit, so that a late edit of an old record is not taken for a new booking while its events are kept.
+DELETE FROM appointments_cache WHERE updated_at < :before AND (visit_at IS NULL OR visit_at < :before)
+
+-- erase_events --
+DELETE FROM webhook_events WHERE (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
+   OR event_id IN (SELECT event_id FROM booking_notifications WHERE phone = :phone)
+RETURNING event_id
+
+-- erase_journal --
+DELETE FROM journal WHERE event_id IN (SELECT r.event_id FROM @rows r(event_id text))
+
+-- erase_notifications --
+DELETE FROM booking_notifications WHERE phone = :phone
+   OR (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
+RETURNING id
+
+-- erase_bookings --
+DELETE FROM appointments_cache WHERE client_phone = :phone RETURNING record_id
+
+-- erase_contact --
+DELETE FROM contacts WHERE phone = :phone RETURNING phone
+
+-- erase_bindings --
+DELETE FROM bindings WHERE phone = :phone
+
+-- erase_callbacks --
+DELETE FROM callbacks WHERE payload LIKE :digits OR items LIKE :digits

@@ -1,0 +1,84 @@
+-- wrote --
+INSERT INTO contacts (phone, company_id, wrote_at)
+SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time) WHERE TRUE
+ON CONFLICT (phone, company_id) DO UPDATE SET wrote_at = CASE
+    WHEN contacts.wrote_at IS NULL OR contacts.wrote_at < excluded.wrote_at THEN excluded.wrote_at ELSE contacts.wrote_at END
+
+-- opt --
+INSERT INTO contacts (phone, company_id, opted_out_at)
+SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time) WHERE TRUE
+ON CONFLICT (phone, company_id) DO UPDATE SET opted_out_at = excluded.opted_out_at
+
+-- confirm --
+UPDATE contacts SET confirmed_at = :now
+WHERE phone = :phone AND company_id = :company AND (confirmed_at IS NULL OR confirmed_at < :since)
+RETURNING phone
+
+-- won --
+INSERT INTO contacts (phone, company_id, won_channel, won_at)
+SELECT r.phone, r.company_id, r.channel, r.at FROM @rows r(phone text, company_id bigint, channel text, at time) WHERE TRUE
+ON CONFLICT (phone, company_id) DO UPDATE SET won_channel = excluded.won_channel, won_at = excluded.won_at
+
+-- bind --
+INSERT INTO bindings (transport, account, binding, phone, bound_at) VALUES (:transport, :account, :binding, :phone, :now)
+ON CONFLICT (transport, account, binding) DO UPDATE SET phone = COALESCE(excluded.phone, bindings.phone), bound_at = excluded.bound_at
+
+-- unbind --
+DELETE FROM bindings WHERE transport = :transport AND account = :account AND binding = :binding
+
+-- phone_of_binding --
+SELECT phone FROM bindings WHERE transport = :transport AND account = :account AND binding = :binding
+
+-- phone_of_token --
+SELECT phone FROM binding_tokens WHERE token = :token
+
+-- add_token --
+INSERT INTO binding_tokens (token, phone, created_at) VALUES (:token, :phone, :now) ON CONFLICT (token) DO NOTHING
+
+-- store_callback --
+INSERT INTO callbacks (transport, account, payload, items, status, reason, due_at, created_at)
+SELECT r.transport, r.account, r.payload, r.items, r.status, r.reason, r.at, r.at
+FROM @rows r(n int, transport text, account bigint, payload text, items text, status text, reason text, at time)
+ORDER BY r.n
+RETURNING id
+
+-- due_callbacks --
+SELECT * FROM callbacks WHERE status IN ('received', 'unmatched') AND due_at <= :now ORDER BY due_at, id LIMIT :most @skip_locked
+
+-- close_callbacks --
+UPDATE callbacks SET status = r.status, reason = r.reason, tries = callbacks.tries + 1, due_at = r.due_at
+FROM @rows r(id bigint, status text, reason text, due_at time) WHERE callbacks.id = r.id
+
+-- next_callback --
+SELECT MIN(due_at) AS due_at FROM callbacks WHERE status IN ('received', 'unmatched')
+
+-- pause --
+INSERT INTO transport_health (transport, account, reason, failures, paused_at, paused_until, updated_at)
+VALUES (:transport, :account, :reason, 1, :now, :until, :now)
+ON CONFLICT (transport, account) DO UPDATE SET reason = excluded.reason, failures = transport_health.failures + 1,
+    paused_at = COALESCE(transport_health.paused_at, excluded.paused_at), paused_until = excluded.paused_until, updated_at = excluded.updated_at
+
+-- works --
+UPDATE transport_health SET reason = NULL, failures = 0, paused_at = NULL, paused_until = NULL, updated_at = :now
+WHERE transport = :transport AND account = :account
+
+-- health --
+SELECT * FROM transport_health
+
+-- alert --
+INSERT INTO alerts (key, text, first_at, last_at) VALUES (:key, :text, :now, :now)
+ON CONFLICT (key) DO UPDATE SET text = excluded.text, count = alerts.count + 1, last_at = excluded.last_at
+RETURNING count, told_at
+
+-- alert_told --
+UPDATE alerts SET told_at = :now WHERE key = :key
+
+-- alerts --
+SELECT * FROM alerts WHERE last_at >= :since ORDER BY last_at DESC
+
+-- poll_point --
+SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
+
+-- set_poll_point --
+INSERT INTO poll_points (source, company_id, since, found_at) VALUES (:source, :company, :since, :found)
+ON CONFLICT (source, company_id) DO UPDATE SET since = excluded.since, found_at = COALESCE(excluded.found_at, poll_points.found_at)
