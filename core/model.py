@@ -43,6 +43,7 @@ class Received(Struct, frozen=True):
     company_id: int | str | None = None
     subject_id: int | str | None = None
     transport_id: str | None = None  # the sender's own delivery id (a header), kept for the story, never a key
+    digest: str | None = None  # of the sender's data: a poll that finds the same again passes it over
     unreadable: str | None = None
     test: bool = False
 
@@ -341,11 +342,15 @@ DeliveryState = Literal["sent", "delivered", "read", "failed"]
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """What became of a message. `id` is the gateway's id, `reference` ours where the gateway echoes it; one of them is enough."""
+    """What became of a message. `id` is the gateway's id, `reference` ours where the gateway echoes it; one of them is enough.
+
+    `phone` is the recipient, where the gateway says it: so a message whose answer was lost, and whose id nobody knows, is found.
+    """
 
     status: DeliveryState
     id: str | None = None
     reference: str | None = None
+    phone: str | None = None
     at: datetime | None = None
     reason: str | None = None
 

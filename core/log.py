@@ -1,0 +1,98 @@
+"""The log: one line per event on stderr, times in UTC, phones shortened and secrets gone, in tracebacks too."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import IO, Any
+from urllib.parse import quote
+
+from core.phones import mask
+
+# A number that stands alone: +7…, %2B7… (in an address), 8… or 7…, or any in front of an @ (a chat id); and a Russian one as people write it.
+_PHONE = re.compile(
+    r"(?<!\w)(?<!\d\.)(?:(?:\+|%2[Bb])\d{10,15}|[78]\d{9,14}|\d{10,15}(?=@)"
+    r"|(?:\+7|[78])[ -]?\(?\d{3}\)?[ -]?\d{3}[ -]?\d{2}[ -]?\d{2})(?!\w|\.\d)"
+)
+_SECRET_PAIR = re.compile(r"""(?i)((?:[?&](?:[\w-]{0,30}key|psw|password|api_id)|\b[\w-]{0,30}(?:secret|token))=)[^\s&"'<>]+""")
+_HIDDEN = "…"
+_SHORTEST = 4  # a shorter secret is part of too many words
+
+_QUIET = ("httpx", "httpcore", "aiohttp", "databases", "asyncpg", "aiosqlite", "sqlalchemy", "asyncio")
+
+_log = logging.getLogger("vestnik")
+_secrets: dict[str, None] = {}
+
+
+def set_up(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
+    """Send everything to one stream (stderr), through our formatter. Calling it again replaces the stream."""
+    handler = _Handler(stream or sys.stderr)
+    handler.setFormatter(Formatter())
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    access = logging.getLogger("uvicorn.access")  # it prints the query, where the webhook's secret is
+    access.handlers, access.propagate, access.disabled = [], False, True
+
+
+def keep_secret(value: str | None) -> None:
+    """Never print this value, neither as it is nor as an address spells it."""
+    if value and len(value) >= _SHORTEST:
+        for form in (value, quote(value), quote(value, safe="")):
+            _secrets[form] = None
+
+
+def say(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """One line about one event: `say("sent", salon=962302, outcome="delivered", plugin="console")`. `None` is left out."""
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s", line(event, **fields), exc_info=error)
+
+
+def line(event: str, **fields: Any) -> str:
+    """`event=… salon=… outcome=… plugin=…`, then the rest in its order."""
+    first = {"event": event, "salon": None, "outcome": None, "plugin": None}
+    return " ".join(f"{name}={_value(value)}" for name, value in {**first, **fields}.items() if value is not None)
+
+
+def clean(text: str) -> str:
+    """Without phones and secrets."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return _PHONE.sub(lambda found: mask(found[0]) or "", _SECRET_PAIR.sub(rf"\1{_HIDDEN}", text))
+
+
+class Formatter(logging.Formatter):
+    """`2026-11-24T06:04:27.123Z INFO vestnik event=…`; a traceback follows, indented, so that it cannot be taken for a line."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record)).replace("\n", "\n    ")
+
+
+class _Handler(logging.StreamHandler[IO[str]]):
+    """Ours, so that `set_up` finds it again."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        with suppress(OSError, ValueError):  # logging's own report would print the arguments as they are
+            self.stream.write(f"a record of {record.name} cannot be written ({record.pathname}:{record.lineno})\n")
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"'=\\]+", text) else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,63 @@
+"""Turn what a source read into rows to store. The event is on disk before anybody is answered.
+
+What a failure means: a body that its source cannot read is stored as unreadable and answered 200, because it would never come again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from core.errors import Refused
+from core.hooks import Hooks, Plugin
+from core.model import Received, Reply, Request
+from core.store.inbox import NewEvent
+
+log = logging.getLogger("vestnik.receive")
+_LONGEST_TEXT = 512
+_LIMIT = 2**63
+
+
+def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple[list[NewEvent], Reply | None]:
+    """Ask the source. Raises `Refused`; anything else it raises becomes an unreadable event."""
+    try:
+        found = hooks.ask("receive", plugin, request=request, now=now)
+        items = found.items if isinstance(found, Reply) else found
+        events = rows(plugin.short, [item for item in items if isinstance(item, Received)], now)
+        return events, found if isinstance(found, Reply) else None
+    except Refused:
+        raise
+    except Exception as error:
+        log.warning("source=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
+        text = request.body.decode("utf-8", "replace")
+        broken = Received(f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {type(error).__name__}")
+        return rows(plugin.short, [broken], now), None
+
+
+def rows(source: str, items: Sequence[Received], now: datetime, *, first_import: bool = False) -> list[NewEvent]:
+    """Items of a source as rows."""
+    return [_row(source, item, now, first_import) for item in items]
+
+
+def _row(source: str, item: Received, now: datetime, first_import: bool) -> NewEvent:
+    record, external = _number(item.subject_id)
+    company, _ = _number(item.company_id)
+    return NewEvent(
+        item.event_id[:_LONGEST_TEXT], source, item.event_type[:_LONGEST_TEXT], company, record, external, (item.transport_id or "")[:_LONGEST_TEXT] or None,
+        item.digest, item.payload, "unreadable" if item.unreadable else "received", item.unreadable, item.test, first_import, now,
+    )  # fmt: skip
+
+
+def _number(raw: int | str | None) -> tuple[int | None, str | None]:
+    """An id as BIGINT. One that is not a number, or is too large, becomes a 63-bit hash; the original is kept."""
+    if raw is None or raw == "":
+        return None, None
+    text = str(raw)
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and abs(number := int(text[:25])) < _LIMIT and len(text) < 25:
+        return number, None
+    hashed = int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8]) >> 1
+    return hashed, text[:_LONGEST_TEXT]

@@ -1,0 +1,45 @@
+"""Which channel, and which transport carries it: the cascade of `[route] channels`, the one that last worked first."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from core.config import Configuration
+from core.hooks import Hooks, Plugin, facts
+from core.model import Channel
+
+
+class Hop(Struct, frozen=True):
+    """One channel of the route, with the transport and the account that carry it."""
+
+    plugin: Plugin
+    channel: Channel
+    account: int
+
+
+def hops(hooks: Hooks, config: Configuration, company_id: int | None, won: str | None = None) -> list[Hop]:
+    """The route of a salon. `won` is the channel that last reached this client."""
+    route = config.route_of(company_id)
+    found = [hop for name in route.channels if (hop := _carrier(hooks, name, route.transport.get(name), company_id)) is not None]
+    return sorted(found, key=lambda hop: hop.channel.name != won) if won else found
+
+
+def after(route: list[Hop], taken: set[str]) -> Hop | None:
+    """The next channel that was not tried yet."""
+    return next((hop for hop in route if hop.channel.name not in taken), None)
+
+
+def transport(hooks: Hooks, name: str | None, company_id: int | None) -> Plugin | None:
+    """A transport by name, if it is switched on for this salon."""
+    plugin = hooks.get("send", name) if name else None
+    return plugin if plugin is not None and plugin.config_for(company_id) is not None else None
+
+
+def _carrier(hooks: Hooks, name: str, wanted: str | None, company_id: int | None) -> Hop | None:
+    for plugin in hooks.stage("send"):
+        if plugin.config_for(company_id) is None or (wanted and plugin.short != wanted):
+            continue
+        channel = facts(plugin, company_id)
+        if channel.name == name:
+            return Hop(plugin, channel, plugin.account(company_id))
+    return None
