@@ -1,0 +1,129 @@
+"""Sends WhatsApp messages through Wazzup24.
+
+A Wazzup account has one webhook address for everything: giving it ours (`PATCH /v3/webhooks`) takes it away from another CRM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from core import (
+    Address,
+    CallbackItem,
+    Channel,
+    DeliveryStatus,
+    InboundMessage,
+    Message,
+    Refused,
+    Rejected,
+    Request,
+    Retry,
+    SendResult,
+    Sent,
+    Settings,
+    TransportState,
+    answer,
+    hookimpl,
+    listed,
+    moment,
+    objects,
+    otherwise,
+    parse_phone,
+    posted,
+    same_secret,
+)
+
+# Wazzup writes both REPEATED_CRM_MESSAGE_ID and repeatedCrmMessageId, so here without "_" and in lower case. A code means the same in
+# an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s, so after an unknown error the next try comes soon.
+_MEANINGS: tuple[tuple[str, SendResult], ...] = (
+    ("repeatedcrmmessageid", Sent(None)),
+    ("badcontact chatnoaccess", Rejected("the number is not on WhatsApp, or cannot be written to")),
+    ("messagesnottextfirst 24hoursexceeded", Rejected("WhatsApp or the tariff does not let us write first")),
+    ("invalidmessagedata wrongtransport validationerror templaterejected", Rejected("the message is not valid", scope="content")),
+    ("messagetexttoolong messagestoolongwaba messagestoolongwabatemplate", Rejected("the text is too long", scope="content")),
+    ("messagesisspam spam", Rejected("Wazzup takes the text for spam", scope="content")),
+    ("channelnotfound invalidapikey", Retry("api_key or channel_id is wrong", scope="transport", alert=True)),
+    ("channelblocked channelwapirejected channelrejected", Retry("the channel is off or blocked", scope="transport", alert=True)),
+    ("channelnomoney balanceisempty channellimitexceeded", Retry("the channel is not paid for", scope="transport", alert=True)),
+    ("messagechannelunavailable", Retry("the channel is away for a moment")),
+    ("unknownerror unknownerrorwithtraceid", Retry("Wazzup failed", after=timedelta(seconds=10))),
+)
+_CODES = {code: result for codes, result in _MEANINGS for code in codes.split()}
+
+
+class Config(Settings, frozen=True):
+    base_url: str = "https://api.wazzup24.com"  # where the API lives
+    channel_id: str = ""  # channelId of the WhatsApp channel to send from
+    api_key: str = ""  # the account's API key
+    webhook_token: str = ""  # crmKey, which callbacks then carry; without it anybody may post callbacks
+
+
+@hookimpl
+def channel() -> Channel:
+    return Channel("whatsapp", bold=("*", "*"), strike=("~", "~"), length=10_000)
+
+
+@hookimpl
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    body = {"channelId": config.channel_id, "chatType": "whatsapp", "chatId": address.phone.removeprefix("+"), "text": message.text}
+    if address.reference:  # two messages with an empty one would be repeats of each other
+        body["crmMessageId"] = address.reference
+    headers = {"Authorization": f"Bearer {config.api_key}"}
+    response = await http.post(f"{config.base_url.rstrip('/')}/v3/message", headers=headers, json=body)
+    said = answer(response)
+    if response.is_success and isinstance(message_id := said.get("messageId"), str) and message_id:
+        return Sent(message_id)
+    return _meaning(said.get("error")) or otherwise(response)
+
+
+@hookimpl
+def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
+    if config.webhook_token and not same_secret(request.headers.get("authorization"), f"Bearer {config.webhook_token}"):
+        raise Refused
+    body = posted(request)
+    ours = [entry for entry in objects(body.get("channelsUpdates")) if entry.get("channelId") == config.channel_id]
+    found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, objects(body.get("messages"))), *map(_state, ours)]
+    return [item for item in found if item is not None]
+
+
+@hookimpl
+async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
+    headers = {"Authorization": f"Bearer {config.api_key}"}
+    response = await http.get(f"{config.base_url.rstrip('/')}/v3/channels", headers=headers)
+    state = next((entry for entry in listed(response) if entry.get("channelId") == config.channel_id), None)
+    if state is None or not response.is_success:
+        return f"HTTP {response.status_code} and no channel with this channel_id"
+    return _state(state).reason or None
+
+
+def _meaning(code: object) -> SendResult | None:
+    return _CODES.get(str(code).replace("_", "").lower())
+
+
+def _status(entry: dict[str, Any]) -> DeliveryStatus | None:
+    at, error = moment(entry.get("timestamp")), entry.get("error")
+    match entry:
+        case {"messageId": str(message_id), "status": "sent" | "delivered" | "read" as status}:
+            return DeliveryStatus(status, message_id, at=at)
+        case {"messageId": str(message_id), "status": "error"}:
+            known = _meaning(error.get("error")) if isinstance(error, dict) else None
+            return DeliveryStatus("failed", message_id, at=at, reason=getattr(known, "reason", "Wazzup could not deliver it"))
+    return None
+
+
+def _inbound(entry: dict[str, Any]) -> InboundMessage | None:
+    if entry.get("status") != "inbound" or entry.get("isEcho") or entry.get("chatType") != "whatsapp":
+        return None
+    phone, _ = parse_phone(f"+{entry.get('chatId')}")
+    return InboundMessage(str(entry.get("text") or ""), phone, at=moment(entry.get("dateTime"))) if phone else None
+
+
+def _state(entry: dict[str, Any]) -> TransportState:
+    if entry.get("state") == "active":
+        return TransportState(True)
+    why = {"qr": "wants its QR code scanned", "notEnoughMoney": "is not paid for", "phoneUnavailable": "cannot reach the phone"}
+    return TransportState(False, f"the channel {why.get(str(entry.get('state')), 'is out of order')}")
