@@ -91,7 +91,7 @@ class Inbox:
     async def _claim(self, tx: Tx, asked: list[tuple[str, int, datetime, datetime, int]]) -> list[list[EventRow]]:
         answers = []
         for owner, token, now, until, most in asked:
-            lease = {"owner": owner, "token": token, "now": now, "until": until}
+            lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
             rows = [event_row(row) for row in await tx.fetch("claim_events", most=most, **lease)]
             bookings = {row.key for row in rows if row.key is not None and not row.is_test}
             if bookings:

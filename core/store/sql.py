@@ -47,12 +47,12 @@ def expand(text: str, dialect: Dialect) -> str:
     text = _SECONDS.sub(seconds, text)
     text = _AT.sub(r":\1" if dialect == "sqlite" else r"CAST(:\1 AS timestamptz)", text)
     for word, meaning in _WORDS[dialect].items():
-        text = re.sub(rf"{word}\b", lambda _, meaning=meaning: meaning, text)  # type: ignore[misc]
+        text = re.sub(rf"{word}\b", lambda _, meaning=meaning: meaning, text)
     return text
 
 
 def _columns(found: re.Match[str]) -> list[tuple[str, str]]:
-    return [tuple(column.split()) for column in found[2].split(",")]  # type: ignore[misc]
+    return [tuple(column.split()) for column in found[2].split(",")]
 
 
 def _rows_sqlite(found: re.Match[str]) -> str:

@@ -1,0 +1,55 @@
+"""What the stages share while the app runs: config, plugins, store, clients, clock. One per app; there is no global."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from core.config import Configuration
+from core.hooks import Hooks
+from core.http import make_client
+from core.store import Store
+from core.store.people import Health
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Runtime:
+    """`now` is the clock (a test gives its own), `owner` names this process in leases, `chance` spreads retries."""
+
+    def __init__(self, config: Configuration, hooks: Hooks, store: Store, now: Clock = utc_now, chance: random.Random | None = None) -> None:
+        self.config, self.hooks, self.store, self.now = config, hooks, store, now
+        self.chance = chance or random.Random()
+        self.owner = uuid4().hex[:12]
+        self.work = asyncio.Event()  # something may be due
+        self.health: dict[tuple[str, int], Health] = {}
+        self._clients: dict[tuple[str | None, str | None], httpx.AsyncClient] = {}
+        self._tokens = random.Random()
+
+    def token(self) -> int:
+        """A fencing token: whoever took a row over has another one."""
+        return self._tokens.getrandbits(62)
+
+    def http(self, config: Any) -> httpx.AsyncClient:
+        """The client for a plugin: shared, but for those that name a proxy or a certificate file of their own."""
+        key = (getattr(config, "proxy", None), getattr(config, "ca_file", None))
+        if key not in self._clients:
+            self._clients[key] = make_client(proxy=key[0], ca_file=key[1])
+        return self._clients[key]
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def load_health(self) -> None:
+        self.health = {(entry.transport, entry.account): entry for entry in await self.store.people.health()}
