@@ -1,60 +1,15 @@
-"""What Green-API answers and posts, for WhatsApp and MAX alike. https://green-api.com/docs/api/common-errors/
-
-It knows no repeats, so an answer that leaves open whether the message is queued is `Unclear`.
-"""
+"""What Green-API answers and posts, for WhatsApp and MAX alike. https://green-api.com/docs/api/common-errors/"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import msgspec
 
-from core import (
-    CallbackItem,
-    DeliveryStatus,
-    InboundMessage,
-    Refused,
-    Rejected,
-    Request,
-    Retry,
-    SendResult,
-    Sent,
-    TransportState,
-    Unclear,
-    answer,
-    same_secret,
-)
-
-
-async def look_up(url: str, question: dict[str, object], http: httpx.AsyncClient) -> httpx.Response | Retry:
-    """Ask about a number. Nothing is sent yet, which core cannot know: a lost answer is no reason for `Unclear` here."""
-    try:
-        return await http.post(url, json=question)
-    except (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError):
-        return Retry("the look-up of the number got no answer")
-
-
-def judge(response: httpx.Response) -> SendResult:
-    """What an answer to `sendMessage` means. The envelope of a 400 is not documented, its sentences are."""
-    status, sent, text = response.status_code, answer(response).get("idMessage"), response.text.lower()
-    if response.is_success:
-        return Sent(sent) if sent and isinstance(sent, str) else Unclear("answered without idMessage")
-    if status >= 500 or status in (408, 499):
-        return Unclear(f"HTTP {status}: it may be queued")
-    if "in starting process" in text:
-        return Retry("the instance is starting")
-    if status == 429:
-        wait = response.headers.get("retry-after", "")
-        return Retry("too many requests", timedelta(seconds=int(wait)) if wait.isdecimal() and len(wait) < 7 else None, "transport")
-    if status == 466 or any(words in text for words in ("not authorized", "is expired", "is deleted", "quote_exceeded")):
-        return Retry(f"HTTP {status}: the instance is out of order or not paid for; see its console", scope="transport", alert=True)
-    if status < 400 or status in (401, 403, 404):
-        return Retry(f"HTTP {status}: base_url, id_instance or token is wrong", scope="transport", alert=True)
-    return Rejected(f"HTTP {status}: the request is not valid", scope="content")
-
+from core import CallbackItem, DeliveryStatus, Refused, Request, Retry, SendResult, Sent, TransportState, answer, same_secret
+from plugins.send._whatsapp import by_status, down, inbound, moment, phone_of
 
 _STATES = {
     "notAuthorized": "the instance is not authorized: scan its QR code",
@@ -73,6 +28,28 @@ _STATUSES = {
     "notInGroup": DeliveryStatus("failed", reason="the chat is closed to us"),
     "yellowCard": DeliveryStatus("failed", reason=_STATES["yellowCard"]),
 }
+
+
+async def look_up(url: str, question: dict[str, object], http: httpx.AsyncClient) -> httpx.Response | Retry:
+    """Ask about a number. Nothing is sent yet, which core cannot know: a lost answer is no reason for `Unclear` here."""
+    try:
+        return await http.post(url, json=question)
+    except (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError):
+        return Retry("the look-up of the number got no answer")
+
+
+def judge(response: httpx.Response) -> SendResult:
+    """What an answer to `sendMessage` means. The envelope of a 400 is not documented, its sentences are."""
+    sent, text = answer(response).get("idMessage"), response.text.lower()
+    if response.is_success and isinstance(sent, str) and sent:
+        return Sent(sent)
+    if response.is_client_error and "in starting process" in text:
+        return Retry("the instance is starting")
+    if response.is_client_error and any(words in text for words in ("not authorized", "is expired", "is deleted")):
+        return down("the instance is out of order or not paid for: see its console")
+    if response.status_code == 466 or (response.is_client_error and "quote_exceeded" in text):
+        return down("the tariff's quota is used up")
+    return by_status(response, "base_url, id_instance or token")
 
 
 def trouble(response: httpx.Response) -> str | None:
@@ -96,31 +73,20 @@ def read(request: Request, webhook_token: str, id_instance: str) -> Sequence[Cal
     if webhook_token and not same_secret(rest if scheme.lower() in ("bearer", "basic") else scheme, webhook_token):
         raise Refused
     hook = msgspec.json.decode(request.body, type=dict[str, Any])
-    at = msgspec.convert(hook.get("timestamp"), datetime | None, strict=False)
+    at = moment(hook.get("timestamp"))
     match hook:
         case {"instanceData": {"idInstance": other}} if id_instance and str(other) != id_instance:
             raise Refused("a callback of another instance")
         case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)} if name in _STATUSES:
-            status = msgspec.structs.replace(_STATUSES[name], id=sent, phone=_phone(hook.get("chatId")), at=at)
+            status = msgspec.structs.replace(_STATUSES[name], id=sent, phone=phone_of(hook.get("chatId")), at=at)
             return (status, _state(name)) if name == "yellowCard" else (status,)
-        case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str(chat)}} if not _crowd(chat):
-            phone = _phone(chat)
-            return (InboundMessage(_text(hook.get("messageData")), phone, None if phone else chat, at),)
+        case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str(chat)}}:
+            return inbound(chat, _text(hook.get("messageData")), at)
         case {"typeWebhook": "stateInstanceChanged", "stateInstance": name}:
             return (_state(name),)
         case {"typeWebhook": "quotaExceeded"}:
             return (TransportState(False, "the tariff's quota is used up"),)
     return ()  # echoes of our own messages, calls, devices
-
-
-def _crowd(chat: str) -> bool:
-    """Groups and channels; those of MAX are negative numbers."""
-    return chat.startswith("-") or chat.endswith(("@g.us", "@broadcast", "@newsletter"))
-
-
-def _phone(chat: object) -> str | None:
-    number, _, kind = str(chat).partition("@")
-    return f"+{number}" if kind == "c.us" and number.isascii() and number.isdecimal() else None
 
 
 def _text(content: object) -> str:

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import httpx
 
-from core import Address, CallbackItem, Channel, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
+from core import Address, CallbackItem, Channel, Message, Request, Retry, SendResult, Settings, answer, hookimpl
 from plugins.send._green_api import judge, look_up, read, trouble
+from plugins.send._whatsapp import ABSENT, chat_of
 
 
 class Config(Settings, frozen=True):
@@ -36,8 +37,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         if isinstance(found, Retry):
             return found
         if answer(found).get("existsWhatsapp") is False:
-            return Rejected("the number is not on WhatsApp")
-    chat = address.binding or f"{address.phone.removeprefix('+')}@c.us"
+            return ABSENT
+    chat = chat_of(address.phone)
     return judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text, "linkPreview": False}))
 
 

@@ -160,7 +160,7 @@ class Transport(Struct, frozen=True):
     def posted(self, file: str) -> bytes:
         """A callback body as it travels: JSON as recorded, or the fields as a form."""
         raw = self.body(file)
-        return urlencode(json.loads(raw)).encode() if "form" in self.entry(file).get("method", "") else raw
+        return urlencode(json.loads(raw)).encode() if "form" in self.entry(file).get("method", file) else raw
 
     def filled(self, text: str) -> str:
         for placeholder, value in self.account.fill.items():

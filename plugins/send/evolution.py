@@ -1,0 +1,129 @@
+"""Sends WhatsApp messages through Evolution API, a gateway on the salon's own server with the salon's own number.
+
+Set the instance's own webhook to `https://…/callback/evolution` with the header `Authorization: Bearer <webhook_token>` (or `jwt_key`
+with that token) and the events MESSAGES_UPDATE, MESSAGES_UPSERT and CONNECTION_UPDATE. The global webhook sends no headers at all.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from core import (
+    Address,
+    CallbackItem,
+    Channel,
+    Duration,
+    Message,
+    Refused,
+    Request,
+    SendResult,
+    Sent,
+    Settings,
+    TransportState,
+    Unclear,
+    answer,
+    hookimpl,
+    same_hmac,
+    same_secret,
+)
+from plugins.send import _whatsapp as wa
+
+
+class Config(Settings, frozen=True):
+    base_url: str = "http://127.0.0.1:8080"  # where Evolution API listens
+    instance: str = ""  # name of the instance
+    api_key: str = ""  # of the instance, or the global one
+    webhook_token: str = ""  # proves callbacks; empty: they are taken from anybody
+    typing: Duration = Duration("1200ms")  # how long the client sees "typing…" first; the call lasts that much longer
+    gap: Duration = Duration("1s")  # least time between two messages; 15 to 20 cold ones a day are known to end in a ban
+
+
+@hookimpl
+def channel(config: Config) -> Channel:
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), concurrency=2, gap=config.gap, first_contacts_per_day=20)
+
+
+@hookimpl
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    body = {"number": address.phone.removeprefix("+"), "text": message.text, "linkPreview": False}
+    typing = {"delay": round(config.typing.total_seconds() * 1000)} if config.typing else {}
+    url = f"{config.base_url.rstrip('/')}/message/sendText/{config.instance}"
+    return _judge(await http.post(url, headers={"apikey": config.api_key}, json={**body, **typing}))
+
+
+def _judge(response: httpx.Response) -> SendResult:
+    """A 400 may come from a step after the send (its database), so an unknown one is `Unclear`."""
+    match answer(response):
+        case {"response": {"message": [{"exists": False}, *_] | [[{"exists": False}, *_], *_]}}:
+            return wa.ABSENT
+        case {"response": {"message": [[str(), *_], *_]}}:
+            return wa.INVALID
+        case {"response": {"message": str(text) | [str(text), *_]}} if "connection closed" in text.lower():
+            return wa.down("the session is closed: scan its QR code")
+        case {"key": {"id": str(sent)}} if response.is_success and sent:
+            return Sent(sent)
+    if response.status_code == 400:
+        return Unclear("HTTP 400 for a reason that may come after the send")
+    return wa.by_status(response, "base_url, instance or api_key")
+
+
+@hookimpl
+async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
+    url = f"{config.base_url.rstrip('/')}/instance/connectionState/{config.instance}"
+    response = await http.get(url, headers={"apikey": config.api_key})
+    match answer(response):
+        case {"instance": {"state": "open"}} if response.is_success:
+            return None
+    return f"the session is not open (HTTP {response.status_code})"
+
+
+@hookimpl
+def callback(request: Request, config: Config, now: datetime) -> Sequence[CallbackItem]:
+    key, given = config.webhook_token, request.headers.get("authorization", "").removeprefix("Bearer ")
+    if key and not same_secret(given, key) and not _signed(given, key, now):
+        raise Refused
+    hook = msgspec.json.decode(request.body, type=dict[str, Any])
+    if config.instance and hook.get("instance", config.instance) != config.instance:
+        raise Refused("a callback of another instance")
+    match hook:
+        case {"event": "messages.update", "data": {"keyId": str(sent), "fromMe": True, "status": str(name), **to}} if (
+            name in _STATUSES
+        ):
+            return (msgspec.structs.replace(_STATUSES[name], id=sent, phone=wa.phone_of(to.get("remoteJid"))),)
+        case {"event": "messages.upsert", "data": {"key": {"remoteJid": str(chat), "fromMe": False, **names}, **said}}:
+            known = [
+                jid for jid in (names.get("remoteJidAlt"), names.get("senderPn")) if wa.phone_of(jid)
+            ]  # the phone behind a @lid
+            return wa.inbound(str([*known, chat][0]), _text(said.get("message")), wa.moment(said.get("messageTimestamp")))
+        case {"event": "connection.update", "data": {"state": "open" | "close" as state}}:
+            return (TransportState(state == "open", "" if state == "open" else "the session is closed"),)
+        case {"event": "status.instance", "data": {"status": "closed"}}:
+            return (TransportState(False, "the session is closed"),)
+    return ()  # echoes of our own messages, reconnecting, contacts
+
+
+def _signed(word: str, key: str, now: datetime) -> bool:
+    """Whether `word` is a JWT under our token that has not run out. It does not cover the body."""
+    signed, _, proof = word.rpartition(".")
+    try:
+        ours = same_hmac(key, signed.encode(), base64.urlsafe_b64decode(proof + "==").hex())
+        claims = base64.urlsafe_b64decode(signed.partition(".")[2] + "==") if ours else b"{}"
+        return bool(now.timestamp() < msgspec.json.decode(claims, type=dict[str, Any]).get("exp", 0))
+    except ValueError:
+        return False
+
+
+def _text(content: object) -> str:
+    match content:
+        case {"conversation": str(text)} | {"extendedTextMessage": {"text": str(text)}}:
+            return text
+    return ""
+
+
+_STATUSES = {"ERROR": wa.FAILED, "SERVER_ACK": wa.SENT, "DELIVERY_ACK": wa.DELIVERED, "READ": wa.READ, "PLAYED": wa.READ}

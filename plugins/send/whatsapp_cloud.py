@@ -1,0 +1,103 @@
+"""Sends WhatsApp messages through Meta's own API: approved templates, and free text to who wrote within 24 hours.
+
+In the app's webhooks set the address `https://…/callback/whatsapp_cloud`, the verify token, and the field `messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+from msgspec import Struct, field
+
+from core import (
+    Address,
+    CallbackItem,
+    Channel,
+    Message,
+    Refused,
+    Rejected,
+    Reply,
+    Request,
+    SendResult,
+    Settings,
+    hookimpl,
+    same_hmac,
+    same_secret,
+)
+from plugins.send._whatsapp_cloud import WINDOW_CLOSED, items, judge
+
+
+class Template(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    language: str = "ru"
+    parameters: tuple[str, ...] = ()  # pieces of the text, in the order of the template: ["date", "services"]
+    named: bool = False  # the template's variables have these names, instead of {{1}}, {{2}}
+
+
+class Config(Settings, frozen=True):
+    base_url: str = "https://graph.facebook.com"  # where the API lives
+    version: str = "v23.0"  # of the API
+    phone_number_id: str = ""  # the sending number's id, not the number
+    token: str = ""  # of a system user
+    app_secret: str = ""  # proves callbacks; empty: they are taken from anybody
+    verify_token: str = ""  # the word that Meta asks for once, when the webhook is set
+    templates: dict[str, tuple[Template, ...]] = field(
+        default_factory=dict
+    )  # by notification; the first whose pieces are all known is used
+
+
+@hookimpl
+def channel() -> Channel:
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), recipient_gap=timedelta(seconds=6))
+
+
+@hookimpl
+async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config, now: datetime) -> SendResult:
+    template = _template(message, config)
+    if address.wrote_at and now - address.wrote_at < timedelta(hours=24):
+        said = await _post({"type": "text", "text": {"preview_url": False, "body": message.text}}, address, http, config)
+        if said != WINDOW_CLOSED or not template:
+            return said
+    if not template:
+        return Rejected(f"no template for {message.type} fits", scope="content")
+    return await _post({"type": "template", "template": template}, address, http, config)
+
+
+async def _post(body: dict[str, Any], address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    to = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": address.phone.removeprefix("+")}
+    ours = {"biz_opaque_callback_data": address.reference} if address.reference else {}
+    url = f"{config.base_url.rstrip('/')}/{config.version}/{config.phone_number_id}/messages"
+    return judge(await http.post(url, headers={"Authorization": f"Bearer {config.token}"}, json={**to, **body, **ours}))
+
+
+def _template(message: Message, config: Config) -> dict[str, Any] | None:
+    """The first template whose pieces are all known. Meta takes no line breaks, tabs or runs of spaces in them."""
+    pieces = {name: " ".join(piece.split()) for name, piece in message.parameters.items()}
+    for template in config.templates.get(message.type, ()):
+        if all(pieces.get(name) for name in template.parameters):
+            named = [{"parameter_name": name} if template.named else {} for name in template.parameters]
+            filled = [
+                {"type": "text", **extra, "text": pieces[name]} for name, extra in zip(template.parameters, named, strict=True)
+            ]
+            components = {"components": [{"type": "body", "parameters": filled}]} if filled else {}
+            return {"name": template.name, "language": {"code": template.language}, **components}
+    return None
+
+
+@hookimpl
+def callback(request: Request, config: Config) -> Sequence[CallbackItem] | Reply:
+    if request.method == "GET":
+        return _verified(request, config)
+    if config.app_secret and not same_hmac(config.app_secret, request.body, request.headers.get("x-hub-signature-256")):
+        raise Refused
+    return tuple(items(msgspec.json.decode(request.body, type=dict[str, Any]), config.phone_number_id))
+
+
+def _verified(request: Request, config: Config) -> Reply:
+    if not config.verify_token or not same_secret(request.query.get("hub.verify_token"), config.verify_token):
+        raise Refused
+    return Reply(body=request.query.get("hub.challenge", ""), content_type="text/plain")
