@@ -24,6 +24,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Bell:
+    """Wakes every loop that listens."""
+
+    def __init__(self) -> None:
+        self._listeners: list[asyncio.Event] = []
+
+    def listen(self) -> asyncio.Event:
+        event = asyncio.Event()
+        self._listeners.append(event)
+        return event
+
+    def set(self) -> None:
+        for event in self._listeners:
+            event.set()
+
+
 class Runtime:
     """`now` is the clock (a test gives its own), `owner` names this process in leases, `chance` spreads retries."""
 
@@ -31,7 +47,7 @@ class Runtime:
         self.config, self.hooks, self.store, self.now = config, hooks, store, now
         self.chance = chance or random.Random()
         self.owner = uuid4().hex[:12]
-        self.work = asyncio.Event()  # something may be due
+        self.work = Bell()  # something may be due
         self.health: dict[tuple[str, int], Health] = {}
         self._clients: dict[tuple[str | None, str | None], httpx.AsyncClient] = {}
         self._tokens = random.Random()

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
-from core.model import Address, Booking, Case, Deferred, EventFacts, Message, Notice, Outcome, Rejected, Retry, SendResult, Sent, Suppressed, Unclear
+from core.model import Action, Address, Booking, Case, Deferred, EventFacts, Message, Notice, Outcome, Rejected, Retry, SendResult, Sent, Suppressed, Unclear
 from core.phones import mask
 from core.pipeline import filter as rules
 from core.pipeline import record, route
@@ -167,13 +167,14 @@ class Sender:
 
     def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:
         changed_at = told.changed_at if told else None
-        action = "deleted" if row.notification_type == CANCELLED else "created" if row.notification_type.endswith("created") else "updated"
+        ending = row.notification_type.rpartition("_")[2]
+        action: Action = "deleted" if row.notification_type == CANCELLED else "created" if ending == "created" else "updated"
         return Case(
             type=row.notification_type,
             booking=told,
             announced=before,
             changed=differences(before, told) if before and told else frozenset(),
-            event=EventFacts(row.event_id, action, row.created_at, row.created_at, changed_at),  # type: ignore[arg-type]
+            event=EventFacts(row.event_id, action, row.created_at, row.created_at, changed_at),
             contact=msgspec.structs.replace(person.contact, phone=row.phone),
             salon=self.run.config.salon_of(row.company_id),
             test=row.is_test,
@@ -309,6 +310,16 @@ class Sender:
         if following:
             await self.run.store.deliveries.add(following, lines)
         return len(following)
+
+
+    async def next_channel(self, row: Notification, reason: str) -> None:
+        """A message that its gateway gave up after all."""
+        now = self.run.now()
+        way = route.hops(self.run.hooks, self.run.config, row.company_id)
+        hop = route.after(way, {row.channel, *self._tried(row, way)})
+        if hop is not None and retry.fits(now, row.deadline_at) and not row.is_test:
+            line = JournalLine(now, row.event_id, "send", "fallback", hop.plugin.short, reason, row.notification_id)
+            await self.run.store.deliveries.add([self.on_channel(row, hop, now)], [line])
 
 
 def outcome_of(end: Finish) -> Outcome:

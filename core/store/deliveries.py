@@ -178,19 +178,18 @@ class Deliveries:
         found = await self._work.submit(statement("resend"), [{"key": key, "record": record, "now": now, "deadline": deadline}])
         return [notification_row(row) for row in found[0]]
 
-    async def told_by_another(self, company: int, record: int, now: datetime, reason: str) -> list[Key]:
-        """Another bot has told the client: announced is what is now, and what waits is withdrawn."""
-        found = await self._work.submit(self._told, [(company, record, now, reason)])
-        return list(found[0])
+    async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> None:
+        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead."""
+        await self._work.submit(self._told, [(source, company, record, now, reason)])
 
-    async def _told(self, tx: Tx, asked: list[Any]) -> list[list[Key]]:
-        answers = []
-        for company, record, now, reason in asked:
+    async def _told(self, tx: Tx, asked: list[Any]) -> list[None]:
+        for source, company, record, now, reason in asked:
             rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
             for row in rows:
                 await tx.fetch("withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now)
-            answers.append([Key(row["source"], row["company_id"], row["record_id"]) for row in rows])
-        return answers
+            if not rows and company:
+                await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
+        return [None] * len(asked)
 
 
 def _key_values(key: Key) -> dict[str, Any]:

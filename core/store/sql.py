@@ -47,7 +47,7 @@ def expand(text: str, dialect: Dialect) -> str:
     text = _SECONDS.sub(seconds, text)
     text = _AT.sub(r":\1" if dialect == "sqlite" else r"CAST(:\1 AS timestamptz)", text)
     for word, meaning in _WORDS[dialect].items():
-        text = re.sub(rf"{word}\b", lambda _, meaning=meaning: meaning, text)
+        text = re.sub(rf"{word}\b", meaning.replace("\\", r"\\"), text)
     return text
 
 

@@ -166,3 +166,9 @@ WHERE id IN (
       AND NOT EXISTS (SELECT 1 FROM booking_notifications d WHERE d.notification_id = n.notification_id AND d.status IN ('delivered', 'read', 'pending', 'sending', 'sent'))
     ORDER BY n.step LIMIT 1)
 RETURNING *
+
+-- told_ahead --
+-- The other bot was faster than the webhook: the booking that comes is told already.
+INSERT INTO appointments_cache (source, company_id, record_id, created_by_bot, version, created_at, updated_at)
+VALUES (:source, :company, :record, TRUE, 1, :now, :now)
+ON CONFLICT (source, company_id, record_id) DO NOTHING

@@ -1,0 +1,168 @@
+"""`create_app(config)` → Starlette: routes and lifespan. One app, one set of plugins, one store; nothing is global."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core import hooks as plugin_hooks
+from core.config import Configuration
+from core.endpoints import Endpoints
+from core.errors import ConfigError, StoreError
+from core.hooks import Hooks
+from core.log import keep_secret
+from core.page import page
+from core.runtime import Clock, Runtime, utc_now
+from core.spool import Spool
+from core.store import beside, open_store
+from core.store.inbox import NewEvent
+from core.worker import Worker
+
+log = logging.getLogger("vestnik.app")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_DRAIN_EVERY = 2.0  # seconds between tries to hand the spool over
+
+
+class Vestnik:
+    """What the app is made of. Filled by the lifespan; `run` and `worker` exist while it runs."""
+
+    run: Runtime
+    worker: Worker
+    spool: Spool
+    token: str
+
+    def __init__(self, config: Configuration, hooks: Hooks, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None) -> None:
+        self.config, self.hooks, self.now = config, hooks, now
+        self.has_worker = with_worker
+        self.warnings = open_sources(config, hooks)
+        self.endpoints = Endpoints(self)
+        self._chance = chance
+
+    async def start(self) -> None:
+        """Open the store, take over what an earlier process left, start the loops."""
+        self.token = operator_token(self.config)
+        store = await open_store(self.config.database.url, self.config.folder, alone=self.has_worker)
+        self.spool = Spool(beside(self.config.database.url, self.config.folder, "spool"))
+        self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
+        self.worker = Worker(self.run)
+        await plugin_hooks.start(self.hooks)
+        await self.empty_spool()
+        self._drainer = asyncio.create_task(self._keep_empty())
+        if self.has_worker:
+            await self.worker.start()
+
+    async def stop(self) -> None:
+        self._drainer.cancel()
+        await asyncio.gather(self._drainer, return_exceptions=True)
+        await self.worker.stop()
+        await plugin_hooks.stop(self.hooks)
+        await self.run.close()
+        await self.run.store.close()
+        self.spool.close()
+
+    async def empty_spool(self) -> int:
+        """Hand over what was spooled, in order; 0 where the database still cannot take it."""
+        if not self.spool.pending().lines:
+            return 0
+
+        async def write(rows: object) -> None:
+            await self.run.store.inbox.receive(msgspec.convert(rows, list[NewEvent]))
+
+        try:
+            count = await self.spool.drain(write)
+        except Exception as error:
+            log.warning("outcome=spool_waits reason=%s", type(error).__name__)
+            return 0
+        log.info("outcome=spool_drained count=%d", count)
+        self.run.work.set()
+        return count
+
+    async def _keep_empty(self) -> None:
+        while True:
+            await asyncio.sleep(_DRAIN_EVERY)
+            await self.empty_spool()
+
+
+def create_app(config: Configuration, hooks: Hooks | None = None, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None) -> Starlette:
+    """The app of one configuration. Raises `ConfigError` where a plugin does not fit. `app.state.vestnik` is the `Vestnik`."""
+    vestnik = Vestnik(config, hooks or plugin_hooks.load(config), now=now, with_worker=with_worker, chance=chance)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await vestnik.start()
+        try:
+            yield
+        finally:
+            await vestnik.stop()
+
+    async def console(request: Request) -> Response:
+        return await page(vestnik, request)
+
+    to = vestnik.endpoints
+    routes = [
+        Route("/webhook/{source}", to.webhook, methods=["GET", "POST"]),
+        Route("/webhook/{source}/events", to.webhook, methods=["GET", "POST"]),
+        Route("/webhook/{source}/test", to.test, methods=["POST"]),
+        Route("/callback/{transport}", to.callback, methods=["GET", "POST"]),
+        Route("/activity", to.activity, methods=["POST"]),
+        Route("/health", to.health),
+        Route("/ready", to.ready),
+        Route("/metrics", to.metrics),
+        Route("/", console, methods=["GET", "POST"]),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.vestnik = vestnik
+    return app
+
+
+def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
+    """A sentence for each source without a secret. Raises `ConfigError` where such a one would listen to the whole world."""
+    sentences = []
+    for plugin in hooks.stage("source"):
+        found = plugin.config_for(None)
+        if found is None or not hasattr(found, "secret") or found.secret not in (None, "none"):
+            continue
+        if found.secret is None and config.server.host not in LOOPBACK:
+            raise ConfigError(
+                f"{config.path} [source.{plugin.short}] secret: none is set, and [server] host {config.server.host} is open to the world; "
+                f'set one, or write secret = "none" if that is meant'
+            )
+        sentences.append(f"[source.{plugin.short}] has no secret: whoever knows the address can post events")
+    return sentences
+
+
+def operator_token(config: Configuration) -> str:
+    """From the configuration, else from the file beside the database; made, kept there (0600) and printed once at first start."""
+    if config.server.token:
+        keep_secret(config.server.token)
+        return config.server.token
+    path = beside(config.database.url, config.folder, "token")
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        token = _made(path)
+    keep_secret(token)
+    return token
+
+
+def _made(path: Path) -> str:
+    token = secrets.token_urlsafe(24)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(token + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: the operator's token cannot be kept there ({error.strerror}); set [server] token instead") from None
+    print(f"The operator's token, shown once and kept in {path}: {token}", flush=True)  # noqa: T201
+    return token

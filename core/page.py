@@ -1,0 +1,72 @@
+"""The plain page at `/` for the signed-in operator: the last events and what became of each."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from core.phones import mask
+
+if TYPE_CHECKING:
+    from core.app import Vestnik
+
+_HEAD = """<!doctype html><html lang="ru"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Vestnik</title>
+<style>body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid #ddd}th{font-weight:600;color:#555}pre{margin:0;font:inherit;white-space:pre-wrap}
+.note{background:#fff4d6;padding:.6rem .8rem;border-radius:.4rem}.muted{color:#777}input,button{font:inherit;padding:.4rem .6rem}</style>"""
+_STATUS = {
+    "received": "получено", "deferred": "отложено", "processed": "обработано", "suppressed": "не отправлено", "ignored": "не относится",
+    "unreadable": "не прочитано", "parked": "требует внимания", "pending": "ждёт отправки", "sending": "отправляется", "sent": "отправлено",
+    "delivered": "доставлено", "read": "прочитано", "failed": "не ушло", "unclear": "не подтверждено", "expired": "опоздало",
+    "superseded": "заменено новым", "withheld": "пробный режим",
+}  # fmt: skip
+
+
+async def page(app: Vestnik, request: Request) -> Response:
+    """GET shows the page or the sign-in; POST signs in."""
+    if request.method == "POST":
+        return await _sign_in(app, request)
+    if not app.endpoints.operator(request):
+        return _login()
+    rows = await app.run.store.look.ask("latest_events", most=50)
+    calls = await app.run.store.look.to_call(app.now())
+    warning = "".join(f'<p class="note">{escape(text)}</p>' for text in app.warnings)
+    listed = "".join(_row(row) for row in rows) or '<tr><td colspan="4" class="muted">Событий пока нет.</td></tr>'
+    call = "".join(f"<li>{escape(entry['phone'] or '')} {escape(entry['client_name'] or '')}: {escape(entry['message'] or entry['error'] or '')}</li>" for entry in calls)
+    calling = f"<h2>Позвоните клиенту</h2><ul>{call}</ul>" if call else ""
+    table = f"<table><tr><th>Когда (UTC)</th><th>Событие</th><th>Что стало</th><th>Почему или текст</th></tr>{listed}</table>"
+    return HTMLResponse(f"{_HEAD}<h1>Vestnik</h1>{warning}{calling}<h2>Последние события</h2>{table}")
+
+
+def _row(row: dict[str, Any]) -> str:
+    status = row["told_status"] or row["status"]
+    where = f" ({row['channel']}, {row['transport']})" if row["transport"] else ""
+    rule = f"{row['rule']}: " if row["rule"] else ""
+    why = row["message"] or f"{rule}{row['told_error'] or row['reason'] or ''}"
+    client = f"<br><span class=muted>{escape(mask(row['phone']) or '')}</span>" if row["phone"] else ""
+    return (
+        f"<tr><td>{row['created_at']:%d.%m %H:%M:%S}</td><td>{escape(row['event_type'])} {row['record_id'] or ''}{client}</td>"
+        f"<td>{_STATUS.get(status, status)}{escape(where)}</td><td><pre>{escape(why)}</pre></td></tr>"
+    )
+
+
+def _login(problem: str = "") -> HTMLResponse:
+    form = '<form method="post"><p><input name="token" type="password" placeholder="Токен оператора" autofocus> <button>Войти</button></p></form>'
+    return HTMLResponse(f"{_HEAD}<h1>Vestnik</h1>{problem}{form}", 401 if problem else 200)
+
+
+async def _sign_in(app: Vestnik, request: Request) -> Response:
+    from urllib.parse import parse_qs
+
+    from core.endpoints import body_of
+    from core.proof import same_secret
+
+    given = parse_qs((await body_of(request)).decode("utf-8", "replace")).get("token", [""])[0].strip()
+    if not same_secret(given, app.token):
+        return _login('<p class="note">Это не тот токен.</p>')
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie("vestnik", given, httponly=True, samesite="strict", max_age=30 * 86400)
+    return answer

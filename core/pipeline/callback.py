@@ -1,0 +1,156 @@
+"""What gateways report: stored first, answered at once, worked on from the stored row.
+
+What a failure means: a callback that its transport cannot read is kept as unreadable and answered 200; a gateway that gets an error
+would send the same one for ever, and everything behind it would wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from core.errors import Refused
+from core.hooks import Plugin
+from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
+from core.pipeline.send import Sender
+from core.runtime import Runtime
+from core.store.deliveries import Report
+from core.store.people import StoredCallback
+from core.store.rows import Notification
+
+log = logging.getLogger("vestnik.callback")
+_STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written
+_STATUS_TRIES = 60
+_CHECKS = 10
+_STOP, _START = {"стоп", "stop"}, {"старт", "start"}
+_encoder = msgspec.json.Encoder()
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (DeliveryStatus, InboundMessage, Binding, TransportState)}
+
+
+def read(run: Runtime, plugin: Plugin, request: Request, now: datetime) -> tuple[int, list[CallbackItem], Reply | None]:
+    """Ask the transport: (account, items, its own answer). Each account of the transport is tried; raises `Refused` if none accepts it."""
+    refused: Refused | None = None
+    for account, config in plugin.configs.items():
+        if config is None:
+            continue
+        try:
+            found = run.hooks.ask("callback", plugin, account, request=request, now=now)
+        except Refused as error:
+            refused = error
+            continue
+        items = found.items if isinstance(found, Reply) else found
+        return account, list(items), found if isinstance(found, Reply) else None
+    raise refused or Refused("no account of this transport is switched on")
+
+
+async def store(run: Runtime, plugin: Plugin, account: int, items: list[CallbackItem], payload: str, now: datetime, unreadable: str | None = None) -> None:
+    """On disk before the gateway is answered."""
+    packed = _encoder.encode([{"kind": type(item).__name__, "item": item} for item in items]).decode()
+    status = "unreadable" if unreadable else "received" if items else "processed"
+    row = {"transport": plugin.short, "account": account, "payload": payload, "items": packed, "status": status, "reason": unreadable, "at": now}
+    await run.store.people.store_callbacks([row])
+
+
+class Callbacks:
+    """Works on stored callbacks, and asks gateways that do not call back."""
+
+    def __init__(self, run: Runtime, sender: Sender) -> None:
+        self.run, self.sender = run, sender
+
+    async def step(self) -> int:
+        now = self.run.now()
+        rows = await self.run.store.people.due_callbacks(now)
+        ends = [await self._work(row, now) for row in rows]
+        await self.run.store.people.close_callbacks(ends)
+        return len(rows)
+
+    async def _work(self, row: StoredCallback, now: datetime) -> dict[str, Any]:
+        unmatched = False
+        try:
+            for entry in msgspec.json.decode(row.items):
+                item = msgspec.convert(entry["item"], _KINDS[entry["kind"]])
+                unmatched |= not await self._apply(row, item, now)
+        except Exception as error:
+            log.exception("transport=%s outcome=broken", row.transport)
+            return {"id": row.id, "status": "unreadable", "reason": f"{type(error).__name__}: {error}", "due_at": now}
+        if unmatched and row.tries < _STATUS_TRIES:
+            return {"id": row.id, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + _STATUS_WAITS}
+        return {"id": row.id, "status": "processed", "reason": "no message has this id" if unmatched else None, "due_at": now}
+
+    async def _apply(self, row: StoredCallback, item: CallbackItem, now: datetime) -> bool:
+        match item:
+            case DeliveryStatus():
+                return await self.status(row.transport, row.account, item, now)
+            case InboundMessage():
+                await self._inbound(row, item, now)
+            case Binding():
+                if item.bound:
+                    await self.run.store.people.bind(row.transport, row.account, item.binding, item.phone, item.token, now)
+                else:
+                    await self.run.store.people.unbind(row.transport, row.account, item.binding)
+            case TransportState():
+                await self._state(row, item, now)
+        return True
+
+    async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime) -> bool:
+        """Apply one delivery status; whether a message was found."""
+        report = Report(transport, account, item.status, item.at or now, item.id, item.reference, item.phone, item.reason)
+        matched = (await self.run.store.people.report([report]))[0]
+        row = matched.row
+        if row is None:
+            return False
+        if matched.status in ("delivered", "read") and row.phone:
+            await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
+        if matched.status == "failed":
+            await self.sender.next_channel(row, item.reason or "not delivered")
+        return True
+
+    async def _inbound(self, row: StoredCallback, item: InboundMessage, now: datetime) -> None:
+        phone = item.phone
+        if phone is None and item.binding:
+            phone = await self.run.store.people.phone_of_binding(row.transport, row.account, item.binding)
+        if phone is None:
+            return
+        await self.run.store.people.wrote(phone, row.account, item.at or row.created_at)
+        word = item.text.strip().strip(".!").lower()
+        if word in _STOP or word in _START:
+            await self.run.store.people.opt(phone, row.account, now if word in _STOP else None)
+
+    async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
+        if item.working:
+            await self.run.store.people.works(row.transport, row.account, now)
+        else:
+            await self.run.store.people.pause(row.transport, row.account, item.reason, now + timedelta(seconds=30), now)
+            await self.sender.alert(f"transport {row.transport} {row.account}", f"{row.transport} is out of order: {item.reason}")
+        await self.run.load_health()
+
+    async def ask_gateways(self) -> int:
+        """`check` for messages whose gateway does not call back, or whose fate is unclear."""
+        now, again = self.run.now(), []
+        rows = await self.run.store.deliveries.due_checks(now)
+        for row in rows:
+            if not await self._check(row, now) and row.checks < _CHECKS:
+                again.append((row.id, now + timedelta(minutes=2**min(row.checks, 6))))
+        if again:
+            await self.run.store.deliveries.check_again(again)
+        return len(rows)
+
+    async def _check(self, row: Notification, now: datetime) -> bool:
+        plugin = self.run.hooks.get("send", row.transport or "")
+        if plugin is None or "check" not in plugin.calls:
+            return True
+        attempt = Attempt(row.provider_message_id, row.reference, row.phone or "", row.sent_at or row.created_at)
+        try:
+            http = self.run.http(plugin.config_for(row.company_id))
+            found = await self.run.hooks.ask_async("check", plugin, row.company_id, attempt=attempt, http=http)
+        except Exception as error:
+            log.warning("plugin=%s outcome=asked_again_later reason=%s", plugin.name, type(error).__name__)
+            return False
+        if not isinstance(found, DeliveryStatus):
+            return False
+        named = found if found.id or found.reference else msgspec.structs.replace(found, reference=row.reference)
+        await self.status(plugin.short, row.account, named, now)
+        return found.status in ("delivered", "read", "failed")

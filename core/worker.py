@@ -1,0 +1,172 @@
+"""The loops that decide and deliver: claim, run, re-schedule, stop gracefully. What is claimed carries a lease; a dead worker's lapses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from core.pipeline import receive
+from core.pipeline.callback import Callbacks
+from core.pipeline.decide import LEASE, Decider
+from core.pipeline.send import Sender
+from core.runtime import Runtime
+from core.units import Duration
+
+log = logging.getLogger("vestnik.worker")
+_IDLE = 1.0  # seconds between looks when nobody rings: another node may have stored something
+_STOP_WITHIN = 8.0
+_HOUR = 3600.0
+
+
+class Worker:
+    """`start` runs the loops; `drain` does what is due now and returns (commands, tests)."""
+
+    def __init__(self, run: Runtime) -> None:
+        self.run = run
+        self.decider = Decider(run)
+        self.sender = Sender(run)
+        self.callbacks = Callbacks(run, self.sender)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        await self.run.load_health()
+        await self.take_over()
+        loops: list[tuple[Callable[[], Awaitable[object]], float]] = [
+            (self.decider.step, _IDLE),
+            (self.sender.step, _IDLE),
+            (self.callbacks.step, _IDLE),
+            (self.housekeep, 5.0),
+            (self.prune, _HOUR),
+        ]
+        self._tasks = [asyncio.create_task(self._loop(step, idle), name=step.__qualname__) for step, idle in loops]
+        self._tasks += [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()]
+
+    async def stop(self) -> None:
+        """No new work; requests that are open finish; what is claimed and not begun goes back."""
+        self._stopping = self.sender.stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN):
+                await self.decider.finish()
+                await self.sender.finish()
+        with contextlib.suppress(Exception):
+            await self.run.store.inbox.release(self.run.owner)
+            await self.run.store.deliveries.release(self.run.owner)
+
+    async def drain(self) -> None:
+        """Everything that is due at this moment of the clock."""
+        busy = True
+        while busy:
+            busy = False
+            for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step):
+                busy |= bool(await step())
+            await self.decider.finish()
+            await self.sender.finish()
+
+    async def take_over(self) -> None:
+        """Requests that were open when a worker died become unclear; what it had claimed is free once its lease lapses."""
+        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.lapsed)
+        if lapsed:
+            log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
+
+    async def housekeep(self) -> int:
+        """Renew leases, take over, fall back, ask gateways, try paused accounts."""
+        until = self.run.now() + LEASE
+        await self.run.store.inbox.renew(self.run.owner, until)
+        await self.run.store.deliveries.renew(self.run.owner, until)
+        await self.take_over()
+        await self.run.load_health()
+        await self.probe()
+        moved = await self.sender.fall_back() + await self.callbacks.ask_gateways()
+        if moved:
+            self.run.work.set()
+        return 0
+
+    async def probe(self) -> None:
+        """Ask paused accounts whose pause is over how they are, before messages are tried on them."""
+        now = self.run.now()
+        for (name, account), health in list(self.run.health.items()):
+            plugin = self.run.hooks.get("send", name)
+            if health.reason is None or health.paused_until is None or health.paused_until > now or plugin is None or "probe" not in plugin.calls:
+                continue
+            try:
+                wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
+            except Exception as error:
+                wrong = f"cannot be reached: {type(error).__name__}"
+            if wrong is None:
+                await self.run.store.people.works(name, account, now)
+                self.run.work.set()
+            else:
+                wait = min(timedelta(seconds=30) * 2 ** min(health.failures, 5), timedelta(minutes=15))
+                await self.run.store.people.pause(name, account, str(wrong), now + wait, now)
+        await self.run.load_health()
+
+    async def prune(self) -> int:
+        database = self.run.config.database
+        counts = await self.run.store.look.prune(self.run.now(), database.keep, database.keep_bodies)
+        if counts:
+            log.info("outcome=pruned %s", " ".join(f"{name.removeprefix('prune_')}={count}" for name, count in counts.items()))
+        return 0
+
+    async def _loop(self, step: Callable[[], Awaitable[object]], idle: float) -> None:
+        bell = self.run.work.listen()
+        while not self._stopping:
+            bell.clear()
+            try:
+                again = bool(await step())
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("outcome=broken step=%s", step.__qualname__)
+                again = False
+                await asyncio.sleep(_IDLE)
+            if not again:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(idle):
+                        await (bell.wait() if idle <= _IDLE else asyncio.sleep(idle))
+
+    def _pollers(self) -> list[str]:
+        return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]
+
+    async def _poll(self, source: str) -> None:
+        while True:
+            try:
+                await self.poll_once(source)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning("source=%s outcome=poll_failed reason=%s", source, type(error).__name__)
+            plugin = self.run.hooks.get("source", source)
+            every = getattr(plugin.config_for(None) if plugin else None, "poll_every", None) or Duration("5m")
+            await asyncio.sleep(every.total_seconds())
+
+    async def poll_once(self, source: str) -> int:
+        """Ask a source what changed in each listed salon since the last known point; how much of it was news."""
+        plugin, news = self.run.hooks.get("source", source), 0
+        for company, salon in self.run.config.salons.items():
+            config = plugin.config_for(company) if plugin else None
+            if plugin is None or config is None:
+                continue
+            now = self.run.now()
+            since = await self.run.store.people.poll_point(source, company)
+            try:
+                found = await self.run.hooks.ask_async("poll", plugin, company, since=since, salon=salon, http=self.run.http(config), now=now)
+            except Exception as error:
+                log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, type(error).__name__)
+                continue
+            if getattr(config, "partner_token", True) is None or getattr(config, "user_token", True) is None:
+                continue  # nothing was asked, so nothing is known up to now
+            events = receive.rows(source, list(found), now, first_import=since is None)
+            fresh = await self.run.store.inbox.news(events) if events else set()
+            if fresh:
+                await self.run.store.inbox.receive([event for event in events if event.event_id in fresh])
+                self.run.work.set()
+            await self.run.store.people.set_poll_point(source, company, now, now if fresh and since else None)
+            news += len(fresh)
+        return news
