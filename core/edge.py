@@ -52,12 +52,8 @@ def make_server(app: Any, host: str = "127.0.0.1", port: int = 8080, limits: Lim
     )
 
 
-class TooLong(Exception):  # noqa: N818
-    """Raised into the parser, so that it reads no further."""
-
-
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. `_part` is what the peer is in the midst of sending: "head", "body", or "" between requests."""
+    """One connection. `_part` is what the peer is in the midst of: "head", "body", or "" between requests."""
 
     limits = Limits()
 
@@ -65,10 +61,13 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **settings)
         self._part = ""
         self._heads = 0  # how many have begun
-        self._head_bytes = 0
+        self._parsed = 0  # bytes of this head, trailers included
+        self._unparsed = 0  # bytes that arrived for this head, while it has no end
+        self._awaited = ""
         self._deadline: asyncio.TimerHandle | None = None
-        self._within = 0.0
         self._full = False
+
+    # --- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -77,21 +76,102 @@ class LimitedProtocol(HttpToolsProtocol):
         if beyond > self.limits.spare:
             transport.abort()
         else:
-            self._expect_within(self.limits.full_within if self._full else self.limits.head_within)
+            self._await("head", self.limits.full_within if self._full else self.limits.head_within)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        self._await_nothing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._full:
             self.logger.warning("A request was refused: %d connections are open.", len(self.connections))
-            self._refuse(503)  # only now: closing with something unread would take the answer away
+            self._refuse(503)  # not sooner: to close with something unread takes the answer away
             return
-        part, heads = self._part, self._heads
+        between, heads = not self._part, self._heads
         super().data_received(data)
+        begun = self._heads - heads
+        if self._part == "head" and begun <= between:  # all of it belongs to this head
+            self._unparsed += len(data)
         if self.transport.is_closing():
             return
-        if self._part == "head":
-            self._head_bytes += len(data) if part == "head" and heads == self._heads else 0  # what began in it is counted piece by piece
-        if max(self._head_bytes, self._head_pieces) > self.limits.head_bytes: ...
+        if self._unparsed > self.limits.head_bytes:
+            self._refuse(431)
+        elif self._part == "body":
+            self._await("body", self.limits.body_within)
+        elif self._part == "head" or (between and not begun):  # blank lines are no progress
+            self._await("head", self.limits.head_within)
+
+    # --- the parser
+
+    def on_message_begin(self) -> None:
+        self._part, self._heads = "head", self._heads + 1
+        self._parsed = self._unparsed = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._measure(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._part, self._unparsed = "body", 0
+        super().on_headers_complete()
+        if self.parser.should_upgrade():  # we never do, and the parser reads nothing after it
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._part = ""
+        self._await_nothing()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn when the parser gives up."""
+        self._refuse(431 if self._parsed > self.limits.head_bytes else 400)
+
+    def _measure(self, size: int) -> None:
+        self._parsed += size
+        if self._parsed > self.limits.head_bytes:
+            raise ValueError("the head is too long")  # stops the parser
+
+    # --- what we do about it
+
+    def _refuse(self, status: int) -> None:
+        if not self._busy:  # else it would stand in the midst of another answer
+            headers = [*self.server_state.default_headers, (b"content-length", b"0"), (b"connection", b"close")]
+            lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+            self.transport.write(STATUS_LINE[status] + lines + b"\r\n")
+        self.transport.close()
+
+    @property
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _await(self, part: str, within: float) -> None:
+        if self._awaited != part:
+            self._await_nothing()
+            self._awaited = part
+            self._deadline = self.loop.call_later(within, self._late, part, within)
+
+    def _await_nothing(self) -> None:
+        self._awaited = ""
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self, part: str, within: float) -> None:
+        self._await_nothing()
+        if self.flow.read_paused or (self._busy and not self._part):  # it is us who let them wait
+            self._await(part, within)
+        else:
+            self.transport.close()
+
+
+def _raise_file_limit(limits: Limits) -> None:
+    """Where 1024 open files are allowed, a thousand connections leave none for the database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + limits.spare + 512
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -97,6 +97,9 @@ class Endpoints:
             await self.app.spool.append([msgspec.to_builtins(event) for event in events])
             return [Stored(event.event_id, 0) for event in events]
         self.app.run.work.set()
+        again = {event.event_id: event.company_id for event, kept in zip(events, stored, strict=True) if kept.repeats}
+        if again:
+            await self.app.worker.decider.note_repeats(list(again.items()))
         return stored
 
     async def _refused(self, source: str, error: Refused) -> Response:
@@ -227,7 +230,7 @@ class Endpoints:
             for entry in self.app.run.health.values()
         ]
         waiting = self.app.spool.pending()
-        return JSONResponse({"ready": True, "database": database, "spooled": waiting.lines, "transports": health})
+        return JSONResponse({"ready": True, "database": database, "spooled": waiting.rows, "transports": health})
 
     async def metrics(self, request: HttpRequest) -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

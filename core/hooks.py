@@ -27,7 +27,7 @@ from core.model import Channel
 from core.plugin import Settings
 
 STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
-    "source": ("receive", "poll", "normalize"),
+    "source": ("receive", "poll", "normalize", "examples"),
     "filter": ("filter",),
     "render": ("parts", "render"),
     "send": ("channel", "send", "callback", "check", "probe"),
@@ -287,7 +287,7 @@ def _check_call(where: str, hook: str, function: Callable[..., Any], *, last: bo
         if argument not in offered:
             raise PluginError(f"{where}.{hook}: unknown argument `{argument}`{near(argument, offered)}")
     main = offered[0]
-    if hook not in ("poll", *ANY_HOOKS) and main not in ("config", "http") and main not in named:
+    if hook not in ("poll", "examples", *ANY_HOOKS) and main not in ("config", "http") and main not in named:
         raise PluginError(f"{where}.{hook}: misses the argument `{main}`; write `{wanted} {hook}({main}, …)`")
     return Call(function, named, last)
 

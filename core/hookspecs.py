@@ -24,6 +24,7 @@ from core.model import (
     Channel,
     DeliveryStatus,
     Event,
+    Example,
     Ignored,
     Later,
     Message,
@@ -70,6 +71,11 @@ async def normalize(received: Received, salon: Salon, http: httpx.AsyncClient, c
 
     Called by source, when the event is decided; again if the decision is put off. If it raises, the event is parked: visible and replayable.
     """
+
+
+@hookspec
+def examples(now: datetime) -> Sequence[Example]:  # type: ignore[empty-body]
+    """Give recorded bodies for `vestnik demo`, in the order in which they came, their dates moved to the future of `now`."""
 
 
 # --- filter --------------------------------------------------------------------------------------------------------

@@ -57,6 +57,13 @@ class Reply(Struct, frozen=True):
     status: int = 200
 
 
+class Example(Struct, frozen=True):
+    """A recorded body for `vestnik demo`, with its dates moved to the future."""
+
+    title: str
+    body: bytes
+
+
 # --- what happened -------------------------------------------------------------------------------------------------
 
 Attendance = Literal["expected", "confirmed", "arrived", "no_show"]

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
-from core.model import Booking, Case, Event, EventFacts, Ignored, Later, Notice, Outcome, Salon, Suppressed
+from core.model import Booking, Case, Contact, Event, EventFacts, Ignored, Later, Notice, Outcome, Salon, Suppressed
 from core.phones import mask
 from core.pipeline import filter as rules
 from core.pipeline import normalize, record, route, trial
@@ -67,6 +67,17 @@ class Decider:
         for task in late:
             self._later(task)
         return len(rows)
+
+    async def note_repeats(self, events: Sequence[tuple[str, int | None]]) -> None:
+        """An event came again: it is counted on its row already; ask the rules, so that the story names who would keep silent."""
+        now, lines = self.run.now(), []
+        for number, company in events:
+            facts = EventFacts(number, "updated", now, now, repeat=True)
+            case = Case(None, None, None, frozenset(), facts, Contact(), self.run.config.salon_of(company), note="the same event came again")
+            said = rules.ask(self.run.hooks, case, now)
+            reason = said.verdict.reason if said.verdict is not None else case.note
+            lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
+        await self.run.store.deliveries.add([], lines)
 
     async def finish(self) -> None:
         """Wait for those that needed longer (a stop, a test)."""

@@ -1,0 +1,5 @@
+"""`python -m core` is `vestnik`."""
+
+from core.cli import main
+
+main()

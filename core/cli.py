@@ -1,0 +1,284 @@
+"""The `vestnik` command. Errors are one sentence that names the place and the next step: exit code 1, 2 for usage."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from core import config as configuration
+from core import hooks as plugin_hooks
+from core import log, show
+from core.config import Configuration
+from core.errors import VestnikError
+from core.hooks import Hooks
+from core.runtime import Runtime, utc_now
+from core.store import Store, open_store, schema
+
+T = TypeVar("T")
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Vestnik turns a salon's booking events into messages its clients really read.", pretty_exceptions_enable=False)
+out = Console(highlight=False, soft_wrap=True)
+ConfigFile = Annotated[Path, typer.Option("--config", envvar="VESTNIK_CONFIG", help="The configuration file.")]
+DEFAULT = Path("config.toml")
+
+
+def loaded(path: Path) -> tuple[Configuration, Hooks]:
+    found = configuration.load(path)
+    return found, plugin_hooks.load(found)
+
+
+def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Coroutine[Any, Any, T]]) -> T:
+    """Run something beside a server that may be up: commands may read and write, and wake it."""
+
+    async def run() -> T:
+        config, hooks = loaded(path)
+        store = await open_store(config.database.url, config.folder, alone=False)
+        try:
+            return await work(config, hooks, store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+@cli.command()
+def serve(config: ConfigFile = DEFAULT, worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also decide and deliver.")] = True) -> None:
+    """Listen for webhooks, and decide and deliver in the same process."""
+    from core.app import create_app
+    from core.edge import make_server
+
+    found, hooks = loaded(config)
+    log.set_up()
+    app = create_app(found, hooks, with_worker=worker)
+    for sentence in app.state.vestnik.warnings:
+        typer.secho(f"warning: {sentence}", fg="yellow", err=True)
+    server = make_server(app, found.server.host, found.server.port)
+    asyncio.run(server.serve())
+    if not server.started:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def worker(config: ConfigFile = DEFAULT) -> None:
+    """Decide and deliver, without listening."""
+    log.set_up()
+    asyncio.run(_work(config))
+
+
+async def _work(path: Path) -> None:
+    from core.worker import Worker
+
+    config, hooks = loaded(path)
+    store = await open_store(config.database.url, config.folder)
+    run = Runtime(config, hooks, store)
+    await plugin_hooks.start(hooks)
+    works = Worker(run)
+    await works.start()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    typer.echo("the worker runs; Ctrl-C ends it", err=True)
+    await ended.wait()
+    await works.stop()
+    await plugin_hooks.stop(hooks)
+    await run.close()
+    await store.close()
+
+
+@cli.command()
+def demo(config: ConfigFile = DEFAULT, exit_: Annotated[bool, typer.Option("--exit", help="End by itself.")] = False) -> None:
+    """Show the main job: recorded webhooks over real HTTP, the messages as the client reads them, and why each silence was kept."""
+    from core.demo import run
+
+    try:
+        lost = asyncio.run(run(config, stay=not exit_, console=out))
+    except KeyboardInterrupt:
+        lost = 0
+    raise typer.Exit(1 if lost else 0)
+
+
+@cli.command()
+def check(config: ConfigFile = DEFAULT) -> None:
+    """Read the configuration and every plugin it names; say what is wrong, or what is on."""
+    from core.app import open_sources
+
+    found, hooks = loaded(config)
+    asyncio.run(plugin_hooks.start(hooks))
+    for sentence in open_sources(found, hooks):
+        typer.secho(f"warning: {sentence}", fg="yellow", err=True)
+    count = len(hooks.plugins)
+    salons = f"{len(found.salons)} salons" if found.salons else "every salon"
+    out.print(f"{config}: right. {count} plugins are on, {salons} served, database {found.database.url.partition('://')[0]}.")
+
+
+@cli.command()
+def plugins(name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.recent_chat.")] = None, config: ConfigFile = DEFAULT) -> None:
+    """Say which plugins are on, where they come from and how often each rule said no."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        if name is None:
+            said = {row["rule"]: row["times"] for row in await store.look.ask("rule_stats")}
+            show.plugins(hooks, found, said, out)
+            return
+        wanted = [plugin for plugin in hooks.plugins if name in (plugin.name, plugin.short)]
+        if not wanted:
+            raise VestnikError(f"{name}: no such plugin is on{configuration.near(name, [plugin.name for plugin in hooks.plugins])}")
+        for plugin in wanted:
+            show.plugin(plugin, out)
+
+    with_store(config, work)
+
+
+@cli.command()
+def trace(key: Annotated[str, typer.Argument(help="An event id or a record id.")], config: ConfigFile = DEFAULT) -> None:
+    """Tell the whole story of an event: each stage, plugin, verdict and time."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        events = await store.look.story(key)
+        if not events:
+            raise VestnikError(f"{key}: no event has this id and no booking this number; `vestnik stats` shows what there is")
+        show.story(events, out)
+
+    with_store(config, work)
+
+
+@cli.command()
+def replay(key: Annotated[str, typer.Argument(help="An event id or a record id.")], config: ConfigFile = DEFAULT) -> None:
+    """Decide stored events again, as if they had just come."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        events = await store.inbox.replay(key, _record(key), utc_now())
+        if not events:
+            raise VestnikError(f"{key}: nothing to replay: no such event, or its body was deleted by retention, or it still waits")
+        for event in events:
+            out.print(f"{event['event_id']} ({event['event_type']}) will be decided again by the running server or worker")
+
+    with_store(config, work)
+
+
+@cli.command()
+def resend(key: Annotated[str, typer.Argument(help="An event id, a notification id or a record id.")], config: ConfigFile = DEFAULT) -> None:
+    """Send a message that failed, expired or is unclear once more. You say that the client did not get it."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        now = utc_now()
+        rows = await store.deliveries.resend(key, _record(key), now, now + timedelta(hours=24))
+        if not rows:
+            raise VestnikError(f"{key}: nothing to resend: no such message, or it was delivered, or a newer one has replaced it")
+        for row in rows:
+            out.print(f"{row.notification_id} ({row.notification_type}, {row.channel}) will be sent by the running server or worker")
+
+    with_store(config, work)
+
+
+@cli.command()
+def stats(config: ConfigFile = DEFAULT) -> None:
+    """Show the last 24 hours, what lies dead, and whom to call."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        look, day = store.look, utc_now() - timedelta(days=1)
+        show.stats(
+            {
+                "events": await look.ask("event_stats"),
+                "notifications": await look.ask("notification_stats"),
+                "rules": await look.ask("rule_stats"),
+                "refused": await look.ask("refused", since=day),
+                "health": [{"transport": row.transport, "account": row.account, "reason": row.reason} for row in await store.people.health() if row.reason],
+                "alerts": await look.ask("alerts", since=day),
+                "parked": await look.ask("parked_events", most=50),
+                "dead": await look.ask("dead_letters", since=day, most=50),
+                "calls": await look.to_call(utc_now()),
+            },
+            out,
+        )
+
+    with_store(config, work)
+
+
+@cli.command(name="schema")
+def schema_(database: Annotated[str, typer.Argument(help="sqlite or postgresql")] = "sqlite") -> None:
+    """Print the full script of the tables and views."""
+    typer.echo(schema(f"{database}://"))
+
+
+@cli.command(name="send-test")
+def send_test(
+    phone: Annotated[str, typer.Argument(help="Where to send it.")],
+    channel: Annotated[str | None, typer.Option("--channel", help="Over this channel only.")] = None,
+    salon: Annotated[int | None, typer.Option("--salon", help="As this salon.")] = None,
+    config: ConfigFile = DEFAULT,
+) -> None:
+    """Send one test message and tell step by step what happens."""
+    from core.trial_send import send
+
+    found, hooks = loaded(config)
+    asyncio.run(send(found, hooks, phone, channel, salon or next(iter(found.salons), None), out))
+
+
+@cli.command()
+def prune(config: ConfigFile = DEFAULT) -> None:
+    """Delete what is older than [database] keep and keep_bodies allow, now."""
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        counts = await store.look.prune(utc_now(), found.database.keep, found.database.keep_bodies)
+        out.print(", ".join(f"{name.removeprefix('prune_')}: {count}" for name, count in counts.items()) or "nothing is that old")
+
+    with_store(config, work)
+
+
+@cli.command()
+def erase(phone: Annotated[str, typer.Argument(help="The phone whose traces are deleted.")], config: ConfigFile = DEFAULT) -> None:
+    """Delete every trace of a phone (152-FZ)."""
+    from core.phones import parse_phone
+
+    number, missing = parse_phone(phone)
+    if number is None:
+        raise VestnikError(f"{phone}: {missing}; write it as +79000000088")
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        counts = await store.look.erase(number)
+        out.print("deleted: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+    with_store(config, work)
+
+
+def _record(key: str) -> int | None:
+    return int(key) if key.lstrip("-").isdigit() and len(key) < 19 else None
+
+
+def main() -> None:
+    """The entry point: errors as one sentence; `--debug` shows the traceback."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    _add_commands()
+    try:
+        cli(standalone_mode=True)
+    except VestnikError as error:
+        if debug:
+            raise
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+
+
+def _add_commands() -> None:
+    """Commands that plugins add; a broken configuration is reported by the command itself."""
+    path = Path(os.environ.get("VESTNIK_CONFIG", DEFAULT))
+    if "--config" in sys.argv[:-1]:
+        path = Path(sys.argv[sys.argv.index("--config") + 1])
+    try:
+        _, hooks = loaded(path)
+    except VestnikError:
+        return
+    for plugin in hooks.plugins:
+        if "commands" in plugin.calls:
+            hooks.ask("commands", plugin, cli=cli)

@@ -1,0 +1,133 @@
+"""What the commands print: tables and stories for a terminal. Values in, text out."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from core.config import Configuration
+from core.hooks import Hooks, Plugin
+from core.phones import mask
+
+_decoder = msgspec.json.Decoder()
+
+
+def story(events: list[dict[str, Any]], console: Console) -> None:
+    """`vestnik trace`: each event, each stage, plugin, verdict and time."""
+    for event in events:
+        record = f" of booking {event['record_id']}" if event["record_id"] is not None else ""
+        console.print(f"[bold]{event['event_id']}[/]  {event['event_type']}{record}, salon {event['company_id']}, source {event['source']}")
+        console.print(f"  {_time(event['created_at'])}  receive    stored" + (f", came again {event['repeats']} times" if event["repeats"] else ""))
+        for line in event["journal"]:
+            _line(line, console)
+        for message in event["notifications"]:
+            _message(message, console)
+        rule = f" by rule {event['rule']}" if event["rule"] else ""
+        reason = f": {event['reason']}" if event["reason"] else ""
+        console.print(f"  [bold]→ {event['status']}[/]{rule}{reason}\n")
+
+
+def _line(line: dict[str, Any], console: Console) -> None:
+    plugin = f"{line['plugin']}: " if line["plugin"] else ""
+    console.print(f"  {_time(line['at'])}  {line['stage']:<10} {line['verdict']}  {plugin}{line['reason'] or ''}")
+    detail = _decoder.decode(line["detail"]) if line["detail"] else {}
+    for rule, verdict, reason in detail.get("verdicts", ()):
+        console.print(f"  {'':<8}    {'':<10}   {rule:<16} {verdict:<6} {reason}")
+
+
+def _message(message: dict[str, Any], console: Console) -> None:
+    times = [f"{name.removesuffix('_at')} {_time(message[name])}" for name in ("sent_at", "delivered_at", "read_at") if message[name]]
+    error = f" ({message['error']})" if message["error"] else ""
+    way = f"{message['channel']} over {message['transport']} to {mask(message['phone'])}"
+    console.print(f"  {_time(message['created_at'])}  message    {message['notification_type']}, {way}: {message['status']}{error}  {', '.join(times)}")
+
+
+def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
+    """`vestnik stats`: the last 24 hours, what lies dead, whom to call."""
+    _rows("Events of the last 24 hours", found["events"], console)
+    _rows("Messages of the last 24 hours", found["notifications"], console)
+    _rows("Rules that kept silent", found["rules"], console)
+    _rows("Refused requests (lost for ever)", found["refused"], console)
+    _rows("Transports out of order", found["health"], console)
+    _rows("Alerts", [{key: row[key] for key in ("text", "count", "last_at")} for row in found["alerts"]], console)
+    _rows("Parked events (vestnik replay)", [{key: row[key] for key in ("event_id", "event_type", "record_id", "reason")} for row in found["parked"]], console)
+    dead = [{"event_id": row["event_id"], "type": row["notification_type"], "phone": mask(row["phone"]), "status": row["status"], "error": row["error"]} for row in found["dead"]]
+    _rows("Dead letters (vestnik resend)", dead, console)
+    calls = [{"телефон": row["phone"], "клиент": row["client_name"], "что": row["message"] or row["notification_type"], "почему": row["error"]} for row in found["calls"]]
+    _rows("Позвоните клиенту", calls, console)
+
+
+def _rows(title: str, rows: list[dict[str, Any]], console: Console) -> None:
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*[_cell(value) for value in row.values()])
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return "" if value is None else str(value)
+
+
+def plugins(hooks: Hooks, config: Configuration, said_no: dict[str, int], console: Console) -> None:
+    """`vestnik plugins`: name, where from, on or off, hooks, how often each rule said no."""
+    table = Table(header_style="bold")
+    for name in ("plugin", "what it does", "from", "on for", "hooks", "no in 24 h"):
+        table.add_column(name)
+    for plugin in hooks.plugins:
+        first = (inspect.getdoc(plugin.module) or "").partition("\n")[0]
+        table.add_row(plugin.name, first, plugin.origin, _on_for(plugin), ", ".join(plugin.calls), str(said_no.get(plugin.short, "")) if plugin.stage == "filter" else "")
+    console.print(table)
+
+
+def plugin(found: Plugin, console: Console) -> None:
+    """`vestnik plugins NAME`: one in full, with its keys."""
+    console.print(f"[bold]{found.name}[/] ({found.origin}; on for {_on_for(found)})\n{inspect.getdoc(found.module) or ''}\n")
+    comments = key_comments(found.config_class)
+    table = Table(header_style="bold")
+    for name in ("key", "type", "default", "comment"):
+        table.add_column(name)
+    for entry in msgspec.structs.fields(found.config_class):
+        kind = str(found.config_class.__annotations__.get(entry.name, entry.type))
+        table.add_row(entry.encode_name, kind, repr(entry.default), comments.get(entry.name, ""))
+    console.print(table)
+
+
+def key_comments(config_class: type[Any]) -> dict[str, str]:
+    """The comment on the line of each field."""
+    try:
+        lines = inspect.getsource(config_class).splitlines()
+    except (OSError, TypeError):
+        return {}
+    found = {}
+    for line in lines:
+        name, _, rest = line.strip().partition(":")
+        if name.isidentifier() and "  # " in rest:
+            found[name] = rest.rpartition("  # ")[2].strip()
+    return found
+
+
+def _on_for(plugin: Plugin) -> str:
+    off = [str(company) for company, config in plugin.configs.items() if company and config is None]
+    on = [str(company) for company, config in plugin.configs.items() if company and config is not None]
+    if plugin.configs.get(0) is not None:
+        return "all" + (f" but {', '.join(off)}" if off else "") + (f" (own keys: {', '.join(on)})" if on else "")
+    return ", ".join(on) or "nobody"
+
+
+def _time(value: datetime) -> str:
+    return f"{value:%H:%M:%S}"
+
+
