@@ -7,7 +7,6 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -43,7 +42,9 @@ class Vestnik:
     spool: Spool
     token: str
 
-    def __init__(self, config: Configuration, hooks: Hooks, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None) -> None:
+    def __init__(
+        self, config: Configuration, hooks: Hooks, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None
+    ) -> None:
         self.config, self.hooks, self.now = config, hooks, now
         self.has_worker = with_worker
         self.warnings = open_sources(config, hooks)
@@ -95,7 +96,14 @@ class Vestnik:
             await self.empty_spool()
 
 
-def create_app(config: Configuration, hooks: Hooks | None = None, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None) -> Starlette:
+def create_app(
+    config: Configuration,
+    hooks: Hooks | None = None,
+    *,
+    now: Clock = utc_now,
+    with_worker: bool = True,
+    chance: Random | None = None,
+) -> Starlette:
     """The app of one configuration. Raises `ConfigError` where a plugin does not fit. `app.state.vestnik` is the `Vestnik`."""
     vestnik = Vestnik(config, hooks or plugin_hooks.load(config), now=now, with_worker=with_worker, chance=chance)
 
@@ -163,6 +171,8 @@ def _made(path: Path) -> str:
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(token + "\n", encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"{path}: the operator's token cannot be kept there ({error.strerror}); set [server] token instead") from None
+        raise StoreError(
+            f"{path}: the operator's token cannot be kept there ({error.strerror}); set [server] token instead"
+        ) from None
     print(f"The operator's token, shown once and kept in {path}: {token}", flush=True)  # noqa: T201
     return token

@@ -25,7 +25,12 @@ from core.store import Store, open_store, schema
 
 T = TypeVar("T")
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Vestnik turns a salon's booking events into messages its clients really read.", pretty_exceptions_enable=False)
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Vestnik turns a salon's booking events into messages its clients really read.",
+    pretty_exceptions_enable=False,
+)
 out = Console(highlight=False, soft_wrap=True)
 ConfigFile = Annotated[Path, typer.Option("--config", envvar="VESTNIK_CONFIG", help="The configuration file.")]
 DEFAULT = Path("config.toml")
@@ -51,7 +56,10 @@ def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Corouti
 
 
 @cli.command()
-def serve(config: ConfigFile = DEFAULT, worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also decide and deliver.")] = True) -> None:
+def serve(
+    config: ConfigFile = DEFAULT,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also decide and deliver.")] = True,
+) -> None:
     """Listen for webhooks, and decide and deliver in the same process."""
     from core.app import create_app
     from core.edge import make_server
@@ -121,7 +129,10 @@ def check(config: ConfigFile = DEFAULT) -> None:
 
 
 @cli.command()
-def plugins(name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.recent_chat.")] = None, config: ConfigFile = DEFAULT) -> None:
+def plugins(
+    name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.recent_chat.")] = None,
+    config: ConfigFile = DEFAULT,
+) -> None:
     """Say which plugins are on, where they come from and how often each rule said no."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
@@ -166,7 +177,9 @@ def replay(key: Annotated[str, typer.Argument(help="An event id or a record id."
 
 
 @cli.command()
-def resend(key: Annotated[str, typer.Argument(help="An event id, a notification id or a record id.")], config: ConfigFile = DEFAULT) -> None:
+def resend(
+    key: Annotated[str, typer.Argument(help="An event id, a notification id or a record id.")], config: ConfigFile = DEFAULT
+) -> None:
     """Send a message that failed, expired or is unclear once more. You say that the client did not get it."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
@@ -175,7 +188,9 @@ def resend(key: Annotated[str, typer.Argument(help="An event id, a notification 
         if not rows:
             raise VestnikError(f"{key}: nothing to resend: no such message, or it was delivered, or a newer one has replaced it")
         for row in rows:
-            out.print(f"{row.notification_id} ({row.notification_type}, {row.channel}) will be sent by the running server or worker")
+            out.print(
+                f"{row.notification_id} ({row.notification_type}, {row.channel}) will be sent by the running server or worker"
+            )
 
     with_store(config, work)
 
@@ -192,7 +207,11 @@ def stats(config: ConfigFile = DEFAULT) -> None:
                 "notifications": await look.ask("notification_stats"),
                 "rules": await look.ask("rule_stats"),
                 "refused": await look.ask("refused", since=day),
-                "health": [{"transport": row.transport, "account": row.account, "reason": row.reason} for row in await store.people.health() if row.reason],
+                "health": [
+                    {"transport": row.transport, "account": row.account, "reason": row.reason}
+                    for row in await store.people.health()
+                    if row.reason
+                ],
                 "alerts": await look.ask("alerts", since=day),
                 "parked": await look.ask("parked_events", most=50),
                 "dead": await look.ask("dead_letters", since=day, most=50),

@@ -215,7 +215,9 @@ def _check_zone(name: str | None, path: Path, place: str) -> None:
     except (KeyError, ValueError, OSError):
         from zoneinfo import available_timezones
 
-        raise ConfigError(f"{path} [{place}] timezone: there is no time zone `{name}`{_near_zone(name, available_timezones())}") from None
+        raise ConfigError(
+            f"{path} [{place}] timezone: there is no time zone `{name}`{_near_zone(name, available_timezones())}"
+        ) from None
 
 
 def _near_zone(name: str, zones: set[str]) -> str:
@@ -223,7 +225,14 @@ def _near_zone(name: str, zones: set[str]) -> str:
     return f", did you mean `{close[0]}`?" if close else '; write it as "Europe/Moscow"'
 
 
-_KINDS = {"int": "a whole number", "str": "text", "bool": "true or false", "array": "a list", "object": "a table", "float": "a number"}
+_KINDS = {
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "float": "a number",
+}
 
 
 def _plain(text: str) -> str:

@@ -59,7 +59,9 @@ async def run(base: Path, *, stay: bool, console: Console) -> int:
                     for example in vestnik.hooks.ask("examples", plugin, now=vestnik.now()):
                         lost += not await _show(vestnik, http, plugin.short, example, console)
         if stay:
-            console.print(f"\nThe server stays up for a look: [bold]http://127.0.0.1:{port}[/] (token: {vestnik.token}). Ctrl-C ends it.")
+            console.print(
+                f"\nThe server stays up for a look: [bold]http://127.0.0.1:{port}[/] (token: {vestnik.token}). Ctrl-C ends it."
+            )
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
         server.should_exit = True

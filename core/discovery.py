@@ -34,7 +34,9 @@ def find(stage: str, name: str, table: dict[str, object], config: Configuration)
     if not found:
         raise PluginError(f"{place}: there is no such plugin{near(name, known(stage, config))}")
     if len(found) > 1:
-        raise PluginError(f"{place}: two plugins claim this name ({found[0][0]} and {found[1][0]}); rename one, or say `module = …`")
+        raise PluginError(
+            f"{place}: two plugins claim this name ({found[0][0]} and {found[1][0]}); rename one, or say `module = …`"
+        )
     where, target_found = found[0]
     if isinstance(target_found, Path):
         return _import_file(target_found, f"vestnik_private.{stage}.{name}", place), where

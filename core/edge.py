@@ -10,6 +10,7 @@ import asyncio
 import resource
 from typing import Any
 
+import httptools
 import uvicorn
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -66,6 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._awaited = ""
         self._deadline: asyncio.TimerHandle | None = None
         self._full = False
+        self._upgrading = False
 
     # --- the connection
 
@@ -88,7 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(503)  # not sooner: to close with something unread takes the answer away
             return
         between, heads = not self._part, self._heads
-        super().data_received(data)
+        self._feed(data)
         begun = self._heads - heads
         if self._part == "head" and begun <= between:  # all of it belongs to this head
             self._unparsed += len(data)
@@ -98,8 +100,27 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(431)
         elif self._part == "body":
             self._await("body", self.limits.body_within)
-        elif self._part == "head" or (between and not begun):  # blank lines are no progress
+        elif self._part == "head" or (not begun):  # blank lines are no progress
             self._await("head", self.limits.head_within)
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._pass_over(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("A request cannot be read.")
+            self._refuse(431 if self._parsed > self.limits.head_bytes else 400)
+
+    def _pass_over(self, rest: bytes) -> None:
+        """Read the head again without its offer to upgrade: the parser does not read a body behind one (clients offer h2c with a POST)."""
+        head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._upgrading = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(b"\r\n".join([*head, b"", rest]))
 
     # --- the parser
 
@@ -117,19 +138,18 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._part, self._unparsed = "body", 0
-        super().on_headers_complete()
-        if self.parser.should_upgrade():  # we never do, and the parser reads nothing after it
-            self.cycle.keep_alive = False
+        self._upgrading = self.parser.should_upgrade()
+        if self._upgrading and self.parser.get_method() == b"CONNECT":
+            raise ValueError("we are no proxy")
+        if not self._upgrading:
+            self._part, self._unparsed = "body", 0
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._part = ""
-        self._await_nothing()
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn when the parser gives up."""
-        self._refuse(431 if self._parsed > self.limits.head_bytes else 400)
+        if not self._upgrading:
+            self._part = ""
+            self._await_nothing()
+            super().on_message_complete()
 
     def _measure(self, size: int) -> None:
         self._parsed += size

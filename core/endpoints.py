@@ -141,7 +141,9 @@ class Endpoints:
             story = (await self.app.run.store.look.story(number))[0]
             messages = story["notifications"]
             last = messages[-1] if messages else None
-            decided = story["status"] not in ("received",) and (last is None or last["status"] in _FINAL or (last["status"] == "pending" and last["attempts"]))
+            decided = story["status"] not in ("received",) and (
+                last is None or last["status"] in _FINAL or (last["status"] == "pending" and last["attempts"])
+            )
             if decided or waited >= _TEST_WAITS:
                 break
             await asyncio.sleep(0.02)
@@ -200,7 +202,9 @@ class Endpoints:
         if phone is None:
             return _problem(400, f"phone: {missing}")
         company = body.get("company_id")
-        await self.app.run.store.people.wrote(phone, company if isinstance(company, int) else 0, _moment(body.get("at"), self.app.now()))
+        await self.app.run.store.people.wrote(
+            phone, company if isinstance(company, int) else 0, _moment(body.get("at"), self.app.now())
+        )
         return JSONResponse({"success": True})
 
     async def _told(self, body: dict[str, Any]) -> Response:
@@ -210,7 +214,9 @@ class Endpoints:
         if not isinstance(company, int):
             company = next(iter(self.app.config.salons)) if len(self.app.config.salons) == 1 else 0
         source = body.get("source") or next((plugin.short for plugin in self.app.hooks.stage("source")), "")
-        await self.app.run.store.deliveries.told_by_another(str(source), company, record, self.app.now(), "another bot has told the client")
+        await self.app.run.store.deliveries.told_by_another(
+            str(source), company, record, self.app.now(), "another bot has told the client"
+        )
         self.app.run.work.set()
         return JSONResponse({"success": True})
 

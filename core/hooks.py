@@ -34,7 +34,12 @@ STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
     "record": ("record",),
 }
 ANY_HOOKS = ("startup", "shutdown", "commands")
-NEEDED: Mapping[str, tuple[str, ...]] = {"source": ("receive", "normalize"), "filter": ("filter",), "send": ("channel", "send"), "record": ("record",)}
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "source": ("receive", "normalize"),
+    "filter": ("filter",),
+    "send": ("channel", "send"),
+    "record": ("record",),
+}
 _CORE_KEYS = ("enabled", "module")
 
 
@@ -130,7 +135,8 @@ class Hooks:
     async def every_async(self, hook: str, company_id: int | None = None, **given: Any) -> list[Answer]:
         """Ask everyone, one after another (an `async def` hook)."""
         return [
-            await self._ask_async(hook, plugin, call, config, given) for plugin, call, config in self.implementations(hook, company_id)
+            await self._ask_async(hook, plugin, call, config, given)
+            for plugin, call, config in self.implementations(hook, company_id)
         ]
 
     def ask(self, hook: str, plugin: Plugin, company_id: int | None = None, **given: Any) -> Any:
@@ -170,7 +176,13 @@ class Hooks:
         if not self._echo:
             return said
         said = msgspec.structs.replace(said, seconds=time.perf_counter() - started)
-        shown = f"raised {type(said.error).__name__}" if said.error is not None else type(said.value).__name__ if hook != "filter" else said.value
+        shown = (
+            f"raised {type(said.error).__name__}"
+            if said.error is not None
+            else type(said.value).__name__
+            if hook != "filter"
+            else said.value
+        )
         sys.stderr.write(f"{said.plugin.name}.{hook} → {shown} in {said.seconds * 1e3:.2f} ms\n")
         return said
 
@@ -208,9 +220,13 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
     on_somewhere = on_globally or any(entry.get("enabled", True) for entry in below.values())
     if not on_somewhere:
         if name not in discovery.known(stage, config) and not any("module" in entry for entry in (table or {}, *below.values())):
-            raise PluginError(f"{config.path} [{stage}.{name}]: there is no such plugin{near(name, discovery.known(stage, config))}")
+            raise PluginError(
+                f"{config.path} [{stage}.{name}]: there is no such plugin{near(name, discovery.known(stage, config))}"
+            )
         return None
-    module, origin = discovery.find(stage, name, {**(table or {}), **{k: v for e in below.values() for k, v in e.items() if k == "module"}}, config)
+    module, origin = discovery.find(
+        stage, name, {**(table or {}), **{k: v for e in below.values() for k, v in e.items() if k == "module"}}, config
+    )
     place = f"{config.path} [{stage}.{name}]"
     calls = check_module(stage, name, module)
     config_class = _config_class(stage, name, module)
@@ -222,7 +238,9 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
     for company, entry in below.items():
         enabled = entry.get("enabled", True if table is None or "enabled" in entry else table.get("enabled", True))
         merged = {**_own_keys(table or {}), **_own_keys(entry)}
-        configs[company] = decode_settings(config_class, merged, config.path, f"salon.{company}.{stage}.{name}") if enabled else None
+        configs[company] = (
+            decode_settings(config_class, merged, config.path, f"salon.{company}.{stage}.{name}") if enabled else None
+        )
     on_error = getattr(module, "on_error", "abstain")
     if on_error not in ("abstain", "hold"):
         raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
@@ -246,7 +264,9 @@ def _config_class(stage: str, name: str, module: ModuleType) -> type[Struct]:
         raise PluginError(f"{stage}.{name}: Config is no msgspec Struct; write `class Config(Settings, frozen=True):`")
     for entry in msgspec.structs.fields(found):
         if entry.required:
-            raise PluginError(f"{stage}.{name}: Config.{entry.name} has no default; every key needs one, so that the empty table [{stage}.{name}] works")
+            raise PluginError(
+                f"{stage}.{name}: Config.{entry.name} has no default; every key needs one, so that the empty table [{stage}.{name}] works"
+            )
         if entry.name in _CORE_KEYS:
             raise PluginError(f"{stage}.{name}: Config.{entry.name} clashes with a key of core; call it otherwise")
     return found
@@ -271,7 +291,9 @@ def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:
         if hook not in calls:
             raise PluginError(f"{stage}.{name}: has no hook `{hook}`; write it and put @hookimpl above it")
     if not any(hook in calls for hook in STAGE_HOOKS[stage]):
-        raise PluginError(f"{stage}.{name}: has none of the hooks {', '.join(STAGE_HOOKS[stage])}; write one and put @hookimpl above it")
+        raise PluginError(
+            f"{stage}.{name}: has none of the hooks {', '.join(STAGE_HOOKS[stage])}; write one and put @hookimpl above it"
+        )
     return calls
 
 
@@ -304,7 +326,9 @@ def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:
             usable = [plugin for plugin in several if plugin.config_for(company) is not None]
             if name in route.transport and route.transport[name] not in [plugin.short for plugin in usable]:
                 known = ", ".join(plugin.short for plugin in usable) or "none"
-                raise PluginError(f"{config.path} [route] transport.{name}: `{route.transport[name]}` is not switched on; there are: {known}")
+                raise PluginError(
+                    f"{config.path} [route] transport.{name}: `{route.transport[name]}` is not switched on; there are: {known}"
+                )
             if len(usable) > 1 and name not in route.transport and name in route.channels:
                 pair = " and ".join(f"[send.{plugin.short}]" for plugin in usable[:2])
                 raise PluginError(
@@ -318,7 +342,9 @@ def facts(plugin: Plugin, company_id: int | None = None) -> Channel:
     try:
         found = plugin.calls["channel"].function(**({"config": config} if "config" in plugin.calls["channel"].names else {}))
     except Exception as error:
-        raise PluginError(f"{plugin.name}.channel: raised {type(error).__name__}: {error}; it must state the facts of the channel") from error
+        raise PluginError(
+            f"{plugin.name}.channel: raised {type(error).__name__}: {error}; it must state the facts of the channel"
+        ) from error
     if not isinstance(found, Channel):
         raise PluginError(f"{plugin.name}.channel: answered {type(found).__name__}; return a Channel(name=…)")
     return found
@@ -331,7 +357,9 @@ async def start(hooks: Hooks) -> None:
             try:
                 await hooks.ask_async("startup", plugin)
             except Exception as error:
-                raise PluginError(f"{plugin.name}.startup: {type(error).__name__}: {error}; mend it, or switch the plugin off") from error
+                raise PluginError(
+                    f"{plugin.name}.startup: {type(error).__name__}: {error}; mend it, or switch the plugin off"
+                ) from error
 
 
 async def stop(hooks: Hooks) -> None:

@@ -18,7 +18,6 @@ import typer
 from core.model import (
     Address,
     Attempt,
-    Booking,
     CallbackItem,
     Case,
     Channel,

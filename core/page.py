@@ -35,7 +35,10 @@ async def page(app: Vestnik, request: Request) -> Response:
     calls = await app.run.store.look.to_call(app.now())
     warning = "".join(f'<p class="note">{escape(text)}</p>' for text in app.warnings)
     listed = "".join(_row(row) for row in rows) or '<tr><td colspan="4" class="muted">Событий пока нет.</td></tr>'
-    call = "".join(f"<li>{escape(entry['phone'] or '')} {escape(entry['client_name'] or '')}: {escape(entry['message'] or entry['error'] or '')}</li>" for entry in calls)
+    call = "".join(
+        f"<li>{escape(entry['phone'] or '')} {escape(entry['client_name'] or '')}: {escape(entry['message'] or entry['error'] or '')}</li>"
+        for entry in calls
+    )
     calling = f"<h2>Позвоните клиенту</h2><ul>{call}</ul>" if call else ""
     table = f"<table><tr><th>Когда (UTC)</th><th>Событие</th><th>Что стало</th><th>Почему или текст</th></tr>{listed}</table>"
     return HTMLResponse(f"{_HEAD}<h1>Vestnik</h1>{warning}{calling}<h2>Последние события</h2>{table}")

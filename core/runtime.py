@@ -43,7 +43,9 @@ class Bell:
 class Runtime:
     """`now` is the clock (a test gives its own), `owner` names this process in leases, `chance` spreads retries."""
 
-    def __init__(self, config: Configuration, hooks: Hooks, store: Store, now: Clock = utc_now, chance: random.Random | None = None) -> None:
+    def __init__(
+        self, config: Configuration, hooks: Hooks, store: Store, now: Clock = utc_now, chance: random.Random | None = None
+    ) -> None:
         self.config, self.hooks, self.store, self.now = config, hooks, store, now
         self.chance = chance or random.Random()
         self.owner = uuid4().hex[:12]

@@ -21,8 +21,13 @@ def story(events: list[dict[str, Any]], console: Console) -> None:
     """`vestnik trace`: each event, each stage, plugin, verdict and time."""
     for event in events:
         record = f" of booking {event['record_id']}" if event["record_id"] is not None else ""
-        console.print(f"[bold]{event['event_id']}[/]  {event['event_type']}{record}, salon {event['company_id']}, source {event['source']}")
-        console.print(f"  {_time(event['created_at'])}  receive    stored" + (f", came again {event['repeats']} times" if event["repeats"] else ""))
+        console.print(
+            f"[bold]{event['event_id']}[/]  {event['event_type']}{record}, salon {event['company_id']}, source {event['source']}"
+        )
+        console.print(
+            f"  {_time(event['created_at'])}  receive    stored"
+            + (f", came again {event['repeats']} times" if event["repeats"] else "")
+        )
         for line in event["journal"]:
             _line(line, console)
         for message in event["notifications"]:
@@ -41,10 +46,14 @@ def _line(line: dict[str, Any], console: Console) -> None:
 
 
 def _message(message: dict[str, Any], console: Console) -> None:
-    times = [f"{name.removesuffix('_at')} {_time(message[name])}" for name in ("sent_at", "delivered_at", "read_at") if message[name]]
+    times = [
+        f"{name.removesuffix('_at')} {_time(message[name])}" for name in ("sent_at", "delivered_at", "read_at") if message[name]
+    ]
     error = f" ({message['error']})" if message["error"] else ""
     way = f"{message['channel']} over {message['transport']} to {mask(message['phone'])}"
-    console.print(f"  {_time(message['created_at'])}  message    {message['notification_type']}, {way}: {message['status']}{error}  {', '.join(times)}")
+    console.print(
+        f"  {_time(message['created_at'])}  message    {message['notification_type']}, {way}: {message['status']}{error}  {', '.join(times)}"
+    )
 
 
 def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
@@ -55,10 +64,31 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
     _rows("Refused requests (lost for ever)", found["refused"], console)
     _rows("Transports out of order", found["health"], console)
     _rows("Alerts", [{key: row[key] for key in ("text", "count", "last_at")} for row in found["alerts"]], console)
-    _rows("Parked events (vestnik replay)", [{key: row[key] for key in ("event_id", "event_type", "record_id", "reason")} for row in found["parked"]], console)
-    dead = [{"event_id": row["event_id"], "type": row["notification_type"], "phone": mask(row["phone"]), "status": row["status"], "error": row["error"]} for row in found["dead"]]
+    _rows(
+        "Parked events (vestnik replay)",
+        [{key: row[key] for key in ("event_id", "event_type", "record_id", "reason")} for row in found["parked"]],
+        console,
+    )
+    dead = [
+        {
+            "event_id": row["event_id"],
+            "type": row["notification_type"],
+            "phone": mask(row["phone"]),
+            "status": row["status"],
+            "error": row["error"],
+        }
+        for row in found["dead"]
+    ]
     _rows("Dead letters (vestnik resend)", dead, console)
-    calls = [{"телефон": row["phone"], "клиент": row["client_name"], "что": row["message"] or row["notification_type"], "почему": row["error"]} for row in found["calls"]]
+    calls = [
+        {
+            "телефон": row["phone"],
+            "клиент": row["client_name"],
+            "что": row["message"] or row["notification_type"],
+            "почему": row["error"],
+        }
+        for row in found["calls"]
+    ]
     _rows("Позвоните клиенту", calls, console)
 
 
@@ -88,7 +118,14 @@ def plugins(hooks: Hooks, config: Configuration, said_no: dict[str, int], consol
         table.add_column(name)
     for plugin in hooks.plugins:
         first = (inspect.getdoc(plugin.module) or "").partition("\n")[0]
-        table.add_row(plugin.name, first, plugin.origin, _on_for(plugin), ", ".join(plugin.calls), str(said_no.get(plugin.short, "")) if plugin.stage == "filter" else "")
+        table.add_row(
+            plugin.name,
+            first,
+            plugin.origin,
+            _on_for(plugin),
+            ", ".join(plugin.calls),
+            str(said_no.get(plugin.short, "")) if plugin.stage == "filter" else "",
+        )
     console.print(table)
 
 
@@ -129,5 +166,3 @@ def _on_for(plugin: Plugin) -> str:
 
 def _time(value: datetime) -> str:
     return f"{value:%H:%M:%S}"
-
-

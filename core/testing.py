@@ -29,7 +29,9 @@ def a_service(title: str = "МУЖСКАЯ СТРИЖКА", cost: object = 2000,
     """One line of a booking; prices as int, str or Decimal."""
     more = {key: Decimal(str(value)) if key == "cost_to_pay" else value for key, value in more.items()}
     more.setdefault("cost_to_pay", Decimal(str(cost)))
-    return Service(title=title, cost=Decimal(str(cost)), first_cost=Decimal(str(cost if first_cost is None else first_cost)), **more)
+    return Service(
+        title=title, cost=Decimal(str(cost)), first_cost=Decimal(str(cost if first_cost is None else first_cost)), **more
+    )
 
 
 def a_booking(**fields: Any) -> Booking:

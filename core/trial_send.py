@@ -29,10 +29,14 @@ async def send(config: Configuration, hooks: Hooks, phone: str, channel: str | N
         raise VestnikError(f"{phone}: {missing}; write it as +79000000088")
     hops = [hop for hop in route.hops(hooks, config, company) if channel in (None, hop.channel.name)]
     if not hops:
-        raise VestnikError(f"[route] channels: no transport carries {channel or 'any of them'}; switch one on in {config.path.name}")
+        raise VestnikError(
+            f"[route] channels: no transport carries {channel or 'any of them'}; switch one on in {config.path.name}"
+        )
     hop = hops[0]
     settings = hop.plugin.config_for(company)
-    console.print(f"1. route: {hop.channel.name} over {hop.plugin.short}, account {hop.account or 'of all salons'}, to {mask(number)}")
+    console.print(
+        f"1. route: {hop.channel.name} over {hop.plugin.short}, account {hop.account or 'of all salons'}, to {mask(number)}"
+    )
     async with make_client(proxy=getattr(settings, "proxy", None), ca_file=getattr(settings, "ca_file", None)) as http:
         if "probe" in hop.plugin.calls:
             try:
@@ -46,7 +50,9 @@ async def send(config: Configuration, hooks: Hooks, phone: str, channel: str | N
         console.print(f"3. render: {rendered.message.text}")
         address = Address(number, reference=f"v{uuid4().hex[:23]}")
         try:
-            said = await hooks.ask_async("send", hop.plugin, company, message=rendered.message, address=address, http=http, now=utc_now())
+            said = await hooks.ask_async(
+                "send", hop.plugin, company, message=rendered.message, address=address, http=http, now=utc_now()
+            )
         except Exception as error:
             said = retry.judge(error)
         console.print(f"4. send: {type(said).__name__} {getattr(said, 'reason', None) or getattr(said, 'id', '') or ''}")
@@ -55,7 +61,13 @@ async def send(config: Configuration, hooks: Hooks, phone: str, channel: str | N
         if hop.channel.reports_delivery and "check" in hop.plugin.calls:
             from core.model import Attempt
 
-            found = await hooks.ask_async("check", hop.plugin, company, attempt=Attempt(said.id, address.reference, number, utc_now() - timedelta(0)), http=http)
+            found = await hooks.ask_async(
+                "check",
+                hop.plugin,
+                company,
+                attempt=Attempt(said.id, address.reference, number, utc_now() - timedelta(0)),
+                http=http,
+            )
             console.print(f"5. delivery: {found.status if found else 'not known yet'}")
         elif hop.channel.reports_delivery:
             console.print(f"5. delivery: reported to /callback/{hop.plugin.short}; `vestnik serve` takes it in")

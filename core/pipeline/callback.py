@@ -46,11 +46,27 @@ def read(run: Runtime, plugin: Plugin, request: Request, now: datetime) -> tuple
     raise refused or Refused("no account of this transport is switched on")
 
 
-async def store(run: Runtime, plugin: Plugin, account: int, items: list[CallbackItem], payload: str, now: datetime, unreadable: str | None = None) -> None:
+async def store(
+    run: Runtime,
+    plugin: Plugin,
+    account: int,
+    items: list[CallbackItem],
+    payload: str,
+    now: datetime,
+    unreadable: str | None = None,
+) -> None:
     """On disk before the gateway is answered."""
     packed = _encoder.encode([{"kind": type(item).__name__, "item": item} for item in items]).decode()
     status = "unreadable" if unreadable else "received" if items else "processed"
-    row = {"transport": plugin.short, "account": account, "payload": payload, "items": packed, "status": status, "reason": unreadable, "at": now}
+    row = {
+        "transport": plugin.short,
+        "account": account,
+        "payload": payload,
+        "items": packed,
+        "status": status,
+        "reason": unreadable,
+        "at": now,
+    }
     await run.store.people.store_callbacks([row])
 
 
@@ -133,7 +149,7 @@ class Callbacks:
         rows = await self.run.store.deliveries.due_checks(now)
         for row in rows:
             if not await self._check(row, now) and row.checks < _CHECKS:
-                again.append((row.id, now + timedelta(minutes=2**min(row.checks, 6))))
+                again.append((row.id, now + timedelta(minutes=2 ** min(row.checks, 6))))
         if again:
             await self.run.store.deliveries.check_again(again)
         return len(rows)

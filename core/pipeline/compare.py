@@ -57,7 +57,9 @@ def compare(past: Past, now: Booking, at: datetime) -> Change:
 def _first(past: Past, now: Booking, at: datetime) -> Change:
     """Nothing is announced yet."""
     ahead = now.visit_at is not None and now.visit_at > at
-    unsure = past.waiting == UPDATED and not past.created  # first seen by a change: the client may know of the booking from elsewhere
+    unsure = (
+        past.waiting == UPDATED and not past.created
+    )  # first seen by a change: the client may know of the booking from elsewhere
     if now.cancelled:
         if (past.seen or past.created) and not unsure:
             return Change(None, note="created and cancelled before the client was told")

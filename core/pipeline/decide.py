@@ -73,7 +73,9 @@ class Decider:
         now, lines = self.run.now(), []
         for number, company in events:
             facts = EventFacts(number, "updated", now, now, repeat=True)
-            case = Case(None, None, None, frozenset(), facts, Contact(), self.run.config.salon_of(company), note="the same event came again")
+            case = Case(
+                None, None, None, frozenset(), facts, Contact(), self.run.config.salon_of(company), note="the same event came again"
+            )
             said = rules.ask(self.run.hooks, case, now)
             reason = said.verdict.reason if said.verdict is not None else case.note
             lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
@@ -99,7 +101,14 @@ class Decider:
         ends: list[EventEnd] = []
         for row in rows:
             if row.claims > retry.CLAIMS_ALLOWED:
-                ends.append(EventEnd(row, "parked", now, reason=f"it killed its worker {row.claims - 1} times; replay it once the cause is mended"))
+                ends.append(
+                    EventEnd(
+                        row,
+                        "parked",
+                        now,
+                        reason=f"it killed its worker {row.claims - 1} times; replay it once the cause is mended",
+                    )
+                )
                 continue
             found = await self._read(row)
             match found:
@@ -114,7 +123,9 @@ class Decider:
                     ends.append(EventEnd(row, "parked", now, reason=found.reason))
         if any(end.status == "deferred" for end in ends) and ready:  # decided together, once all are understood
             due = max(end.due_at for end in ends)
-            ends += [EventEnd(row, "deferred", due, rule="source", reason="waits for another event of the booking") for row, _ in ready]
+            ends += [
+                EventEnd(row, "deferred", due, rule="source", reason="waits for another event of the booking") for row, _ in ready
+            ]
             ready = []
         return (Ready(tuple(ready)) if ready else None), ends
 
@@ -130,7 +141,10 @@ class Decider:
         ready = [entry for entry, _ in understood if entry is not None]
         keys = [entry.first.key for entry in ready if _kept(entry)]
         known = await self.run.store.decisions.known([key for key in keys if key is not None]) if keys else {}
-        folded = [normalize.fold(known[key] if _kept(entry) and (key := entry.first.key) else _nothing(entry), entry.events) for entry in ready]
+        folded = [
+            normalize.fold(known[key] if _kept(entry) and (key := entry.first.key) else _nothing(entry), entry.events)
+            for entry in ready
+        ]
         asked = [(_phone(fold), entry.first.company_id) for entry, fold in zip(ready, folded, strict=True)]
         people = await self.run.store.decisions.people(asked, now) if asked else []
         for entry, fold, person in zip(ready, folded, people, strict=True):
@@ -143,7 +157,10 @@ class Decider:
                 decisions.append(_closed([EventEnd(row, "parked", now, reason=why) for row, _ in entry.events], now))
         if decisions:
             won = await self.run.store.decisions.save(decisions)
-            await record.tell(self.run.hooks, [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)])
+            await record.tell(
+                self.run.hooks,
+                [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],
+            )
 
 
 class Judge:
@@ -182,7 +199,9 @@ class Judge:
             return self._end(case, judgement, "suppressed", None, change.note, state, announce=change.noted)
         if phone is None:
             reason = booking.phone_missing or "no phone"
-            return self._end(case, judgement, "suppressed", None, reason, msgspec.structs.replace(state, hindrance="no phone", attempted=booking))
+            return self._end(
+                case, judgement, "suppressed", None, reason, msgspec.structs.replace(state, hindrance="no phone", attempted=booking)
+            )
         return self._tell(case, judgement, change, state, phone)
 
     def _change(self, booking: Booking) -> Change:
@@ -191,7 +210,12 @@ class Judge:
         if not self.fold.applied and not (self.fold.state.create_seen and not self.known.create_seen and self._waiting == UPDATED):
             return Change(None, note="a newer change of the booking is already known")
         past = Past(
-            self.known.announced, self.known.attempted, self.known.hindrance is not None, self.known.seen, self.fold.state.create_seen, self._waiting
+            self.known.announced,
+            self.known.attempted,
+            self.known.hindrance is not None,
+            self.known.seen,
+            self.fold.state.create_seen,
+            self._waiting,
         )
         change = compare(past, booking, self.now)
         waiting, before = self._waiting, self.known.snapshot
@@ -249,9 +273,18 @@ class Judge:
             state = _announced(state, state.snapshot)
         ends = self._ends(status, None, reason)
         line = JournalLine(self.now, self.row.event_id, "decide", status, reason=reason)
-        return Decision(known=self._kept_known, ends=ends, state=self._next(state), journal=(line,), at=self.now, supersede=self._replaces(reason))
+        return Decision(
+            known=self._kept_known,
+            ends=ends,
+            state=self._next(state),
+            journal=(line,),
+            at=self.now,
+            supersede=self._replaces(reason),
+        )
 
-    def _suppress(self, case: Case, said: Judgement, verdict: Suppressed, change: Change, state: Known, phone: str | None) -> Decision:
+    def _suppress(
+        self, case: Case, said: Judgement, verdict: Suppressed, change: Change, state: Known, phone: str | None
+    ) -> Decision:
         message = None
         booking = state.snapshot
         if verdict.withheld and change.type is not None and booking is not None:
@@ -268,18 +301,38 @@ class Judge:
         return self._end(case, said, "processed", None, message.error, state, message=message)
 
     def _end(
-        self, case: Case, said: Judgement, status: str, rule: str | None, reason: str | None, state: Known, *, announce: bool = False, message: Notification | None = None
+        self,
+        case: Case,
+        said: Judgement,
+        status: str,
+        rule: str | None,
+        reason: str | None,
+        state: Known,
+        *,
+        announce: bool = False,
+        message: Notification | None = None,
     ) -> Decision:
         if announce and state.snapshot is not None:
             state = _announced(state, state.snapshot)
-        return self._write(case, said, status, rule, reason, state, message, keep_waiting=case.type is None and self._keeps_waiting(case))
+        return self._write(
+            case, said, status, rule, reason, state, message, keep_waiting=case.type is None and self._keeps_waiting(case)
+        )
 
     def _keeps_waiting(self, case: Case) -> bool:
         """The message that waits still tells the truth: nothing is stale about it."""
         return not self.fold.applied or case.note == "the message that waits tells the same"
 
     def _write(
-        self, case: Case, said: Judgement, status: str, rule: str | None, reason: str | None, state: Known | None, message: Notification | None, *, keep_waiting: bool = False
+        self,
+        case: Case,
+        said: Judgement,
+        status: str,
+        rule: str | None,
+        reason: str | None,
+        state: Known | None,
+        message: Notification | None,
+        *,
+        keep_waiting: bool = False,
     ) -> Decision:
         number = message.notification_id if message else None
         line = JournalLine(self.now, self.row.event_id, "filter", status, rule, reason, number, rules.detail(case, said))
@@ -317,7 +370,9 @@ class Judge:
     def _defer(self, case: Case, said: Judgement) -> Decision:
         assert said.verdict is not None and not isinstance(said.verdict, Suppressed)
         ends = tuple(EventEnd(row, "deferred", said.verdict.until, said.rule, said.verdict.reason) for row, _ in self.ready.events)
-        line = JournalLine(self.now, self.row.event_id, "filter", "deferred", said.rule, said.verdict.reason, detail=rules.detail(case, said))
+        line = JournalLine(
+            self.now, self.row.event_id, "filter", "deferred", said.rule, said.verdict.reason, detail=rules.detail(case, said)
+        )
         return Decision(known=None, ends=ends, journal=(line,), at=self.now)
 
     def _hold(self, case: Case, said: Judgement) -> Decision:
@@ -326,14 +381,20 @@ class Judge:
         due = self.now + retry.backoff(tried, self.run.chance)
         rule = (said.held or "").partition(" ")[0]
         ends = tuple(EventEnd(row, "parked" if over else "deferred", due, rule, said.held) for row, _ in self.ready.events)
-        line = JournalLine(self.now, self.row.event_id, "filter", "parked" if over else "held", rule, said.held, detail=rules.detail(case, said))
+        line = JournalLine(
+            self.now, self.row.event_id, "filter", "parked" if over else "held", rule, said.held, detail=rules.detail(case, said)
+        )
         return Decision(known=None, ends=ends, journal=(line,), at=self.now)
 
-    def _notification(self, kind: str, phone: str | None, booking: Booking | None, status: str = "pending", rule: str | None = None) -> Notification:
+    def _notification(
+        self, kind: str, phone: str | None, booking: Booking | None, status: str = "pending", rule: str | None = None
+    ) -> Notification:
         way = route.hops(self.run.hooks, self.run.config, self.row.company_id, self.person.won_channel)
         hop = way[0] if way else None
         announced = self.known.announced
-        visit = (announced if kind == CANCELLED and announced is not None and not announced.cancelled else booking) if booking else None
+        visit = (
+            (announced if kind == CANCELLED and announced is not None and not announced.cancelled else booking) if booking else None
+        )
         waits = self.known.open
         error = None if hop else "no transport carries a channel of [route]; switch one on"
         text = self._would_say(kind, booking, hop) if status == "withheld" else None

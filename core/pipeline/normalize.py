@@ -39,9 +39,13 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
         return Broken("its body was deleted by retention")
     if not config.serves(row.company_id):
         return Ignored(f"salon {row.company_id} is not listed in {config.path.name}")
-    received = Received(row.event_id, row.event_type, row.payload, row.company_id, row.external_id or row.record_id, test=row.is_test)
+    received = Received(
+        row.event_id, row.event_type, row.payload, row.company_id, row.external_id or row.record_id, test=row.is_test
+    )
     try:
-        found = await hooks.ask_async("normalize", plugin, row.company_id, received=received, salon=config.salon_of(row.company_id), http=http)
+        found = await hooks.ask_async(
+            "normalize", plugin, row.company_id, received=received, salon=config.salon_of(row.company_id), http=http
+        )
     except Exception as error:
         log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, type(error).__name__)
         return Broken(f"{plugin.name} could not read it: {type(error).__name__}: {error}")

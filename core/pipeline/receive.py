@@ -33,7 +33,9 @@ def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple
     except Exception as error:
         log.warning("source=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
         text = request.body.decode("utf-8", "replace")
-        broken = Received(f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {type(error).__name__}")
+        broken = Received(
+            f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {type(error).__name__}"
+        )
         return rows(plugin.short, [broken], now), None
 
 

@@ -17,7 +17,23 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
-from core.model import Action, Address, Booking, Case, Deferred, EventFacts, Message, Notice, Outcome, Rejected, Retry, SendResult, Sent, Suppressed, Unclear
+from core.model import (
+    Action,
+    Address,
+    Booking,
+    Case,
+    Deferred,
+    EventFacts,
+    Message,
+    Notice,
+    Outcome,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+    Suppressed,
+    Unclear,
+)
 from core.phones import mask
 from core.pipeline import filter as rules
 from core.pipeline import record, route
@@ -113,7 +129,9 @@ class Sender:
             if not (await self.run.store.deliveries.mark_sending([entry], self.run.now(), LEASE))[0]:
                 return
             result = await self._send(leaving)
-        row = msgspec.structs.replace(leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before)
+        row = msgspec.structs.replace(
+            leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
+        )
         await self._finish([await self._outcome(msgspec.structs.replace(leaving, row=row), result)])
 
     async def _send(self, leaving: Leaving) -> SendResult:
@@ -126,7 +144,13 @@ class Sender:
                 )
         except Exception as error:
             judged = retry.judge(error)
-            log.warning("notification=%s plugin=%s outcome=%s reason=%s", leaving.row.notification_id, plugin.name, type(judged).__name__, type(error).__name__)
+            log.warning(
+                "notification=%s plugin=%s outcome=%s reason=%s",
+                leaving.row.notification_id,
+                plugin.name,
+                type(judged).__name__,
+                type(error).__name__,
+            )
             return judged
         if isinstance(found, Sent | Retry | Rejected | Unclear):
             return found
@@ -135,7 +159,14 @@ class Sender:
     def _prepare(self, row: Notification, state: State, person: People, binding: str | None, now: datetime) -> Leaving | Finish:
         """Whether the message may leave now, judged by the state of this moment."""
         if row.claims > retry.CLAIMS_ALLOWED:
-            return self._end(row, "failed", now, f"it killed its worker {row.claims - 1} times", attempted=True, event=("parked", None, "it killed its worker"))
+            return self._end(
+                row,
+                "failed",
+                now,
+                f"it killed its worker {row.claims - 1} times",
+                attempted=True,
+                event=("parked", None, "it killed its worker"),
+            )
         if not retry.fits(now, row.deadline_at) and not row.is_test:
             return self._end(row, "expired", now, row.error or "its time is over", attempted=True)
         if row.step == 0 and row.state_key is not None and state.revision != row.revision:
@@ -157,7 +188,14 @@ class Sender:
         if (paused := self._paused(hop, now)) is not None:
             until, reason = paused
             return self._onwards(row, way, now, f"{hop.plugin.short} is out of order: {reason}", wait=until)
-        notice = Notice(row.notification_type, told, before, differences(before, told) if before and told else frozenset(), self.run.config.salon_of(row.company_id), row.body)
+        notice = Notice(
+            row.notification_type,
+            told,
+            before,
+            differences(before, told) if before and told else frozenset(),
+            self.run.config.salon_of(row.company_id),
+            row.body,
+        )
         rendered = render(self.run.hooks, notice, hop.channel)
         if rendered.message is None:
             return self._end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
@@ -185,7 +223,9 @@ class Sender:
         status = "withheld" if verdict.withheld else "superseded" if verdict.client_knows else "failed"
         moves = (verdict.client_knows or verdict.withheld) and row.step == 0
         event = ("suppressed", rule, verdict.reason)
-        return self._end(row, status, now, f"{rule}: {verdict.reason}", rule=rule, announce=moves, attempted=status == "failed", event=event)
+        return self._end(
+            row, status, now, f"{rule}: {verdict.reason}", rule=rule, announce=moves, attempted=status == "failed", event=event
+        )
 
     def _paused(self, hop: route.Hop, now: datetime) -> tuple[datetime, str] | None:
         health = self.run.health.get((hop.plugin.short, hop.account))
@@ -200,7 +240,9 @@ class Sender:
             return self._end(row, "failed", now, reason, next=self.on_channel(row, following, now))
         if wait is not None and retry.fits(wait, row.deadline_at):
             return self._end(row, "pending", now, reason, due_at=wait)
-        return self._end(row, "expired" if wait is not None else "failed", now, reason, attempted=row.step == 0 or row.known_before is None)
+        return self._end(
+            row, "expired" if wait is not None else "failed", now, reason, attempted=row.step == 0 or row.known_before is None
+        )
 
     def _tried(self, row: Notification, way: list[route.Hop]) -> set[str]:
         """A fallback goes down the route: what stands above its channel has been tried."""
@@ -223,7 +265,15 @@ class Sender:
         match result:
             case Sent():
                 await self._works(hop, now)
-                return self._end(row, "sent", now, leaving.note, provider_id=result.id, announce=row.step == 0, **self._watch(leaving, following, now))
+                return self._end(
+                    row,
+                    "sent",
+                    now,
+                    leaving.note,
+                    provider_id=result.id,
+                    announce=row.step == 0,
+                    **self._watch(leaving, following, now),
+                )
             case Unclear():
                 return self._end(row, "unclear", now, result.reason, announce=row.step == 0, **self._watch(leaving, following, now))
             case Rejected():
@@ -231,7 +281,10 @@ class Sender:
                     await self.run.store.people.unbind(hop.plugin.short, hop.account, leaving.address.binding)
                 if result.scope == "recipient":
                     return self._onwards(row, way, now, result.reason)
-                await self.alert(f"content {hop.plugin.short} {row.notification_type}", f"{hop.plugin.short} refuses the text or template: {result.reason}")
+                await self.alert(
+                    f"content {hop.plugin.short} {row.notification_type}",
+                    f"{hop.plugin.short} refuses the text or template: {result.reason}",
+                )
                 return self._end(row, "failed", now, result.reason, attempted=row.step == 0)
             case Retry(scope="transport"):
                 until = await self._pause(hop, result, now)
@@ -293,7 +346,9 @@ class Sender:
             if hop is not None:
                 leaving = Leaving(row, hop, Message(""), Address(""), row.told, row.known_before)
                 watch = self._watch(leaving, route.after(way, {row.channel, *self._tried(row, way)}), now)
-            ends.append(self._end(row, "unclear", now, "its worker died while the request was open", announce=row.step == 0, **watch))
+            ends.append(
+                self._end(row, "unclear", now, "its worker died while the request was open", announce=row.step == 0, **watch)
+            )
         return ends
 
     async def fall_back(self) -> int:
@@ -306,11 +361,20 @@ class Sender:
             hop = route.after(way, {row.channel, *self._tried(row, way)})
             if hop is not None and retry.fits(now, row.deadline_at):
                 following.append(self.on_channel(row, hop, now))
-                lines.append(JournalLine(now, row.event_id, "send", "fallback", hop.plugin.short, "accepted, not delivered in time", row.notification_id))
+                lines.append(
+                    JournalLine(
+                        now,
+                        row.event_id,
+                        "send",
+                        "fallback",
+                        hop.plugin.short,
+                        "accepted, not delivered in time",
+                        row.notification_id,
+                    )
+                )
         if following:
             await self.run.store.deliveries.add(following, lines)
         return len(following)
-
 
     async def next_channel(self, row: Notification, reason: str) -> None:
         """A message that its gateway gave up after all."""

@@ -65,7 +65,10 @@ class Store:
                 if self.engine.dialect == "postgresql":
                     await tx.script("SELECT pg_advisory_xact_lock(8462911)")  # several nodes may start at once
                 await tx.script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)")
-                done = {row["version"] for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", self.engine.dialect), {})}
+                done = {
+                    row["version"]
+                    for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", self.engine.dialect), {})
+                }
                 steps = sql.migrations(self.engine.dialect)
                 if done and max(done) > steps[-1][0]:
                     raise StoreError(f"[database] url: the database is of a newer Vestnik (schema {max(done)}); update this one")
@@ -116,5 +119,3 @@ def _lock(path: Path) -> IO[str]:
             f"{path}: another `vestnik serve` or `vestnik worker` has this file; stop it first (several nodes need PostgreSQL)"
         ) from None
     return file
-
-

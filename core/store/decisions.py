@@ -32,7 +32,9 @@ class Decisions:
         return dict(zip(keys, await self._read.submit(self._known, list(keys)), strict=True))
 
     async def _known(self, tx: Tx, keys: list[Key]) -> list[Known]:
-        rows = [{"n": n, "source": key.source, "company_id": key.company_id, "record_id": key.record_id} for n, key in enumerate(keys)]
+        rows = [
+            {"n": n, "source": key.source, "company_id": key.company_id, "record_id": key.record_id} for n, key in enumerate(keys)
+        ]
         found = {row["n"]: known_row(keys[row["n"]], row) for row in await tx.fetch("known_bookings", rows)}
         return [found.get(n, Known(key)) for n, key in enumerate(keys)]
 
@@ -74,11 +76,27 @@ class Decisions:
             await tx.fetch("add_notifications", added)
         ends = [end for decision in kept for end in decision.ends]
         rows = [
-            {"id": end.row.id, "token": end.row.token, "status": end.status, "rule": end.rule, "reason": end.reason, "due_at": end.due_at, "counts": end.counts}
+            {
+                "id": end.row.id,
+                "token": end.row.token,
+                "status": end.status,
+                "rule": end.rule,
+                "reason": end.reason,
+                "due_at": end.due_at,
+                "counts": end.counts,
+            }
             for end in ends
         ]
         rows += [
-            {"id": end.row.id, "token": end.row.token, "status": end.row.status, "rule": end.row.rule, "reason": None, "due_at": decision.at, "counts": False}
+            {
+                "id": end.row.id,
+                "token": end.row.token,
+                "status": end.row.status,
+                "rule": end.row.rule,
+                "reason": None,
+                "due_at": decision.at,
+                "counts": False,
+            }
             for decision, ok in zip(decisions, won, strict=True)
             if not ok
             for end in decision.ends

@@ -39,7 +39,9 @@ class Deliveries:
     def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
         self._engine, self._work, self._read = engine, work, read
 
-    async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]) -> list[Notification]:
+    async def claim(
+        self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]
+    ) -> list[Notification]:
         """Take messages that are due, except those of accounts that have no slot free (`busy`)."""
         found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most, busy)])
         return list(found[0])
@@ -57,7 +59,11 @@ class Deliveries:
         return await self._read.submit(self._states, list(keys))
 
     async def _states(self, tx: Tx, keys: list[Key | None]) -> list[State]:
-        rows = [{"n": n, "source": k.source, "company_id": k.company_id, "record_id": k.record_id} for n, k in enumerate(keys) if k is not None]
+        rows = [
+            {"n": n, "source": k.source, "company_id": k.company_id, "record_id": k.record_id}
+            for n, k in enumerate(keys)
+            if k is not None
+        ]
         found = {
             row["n"]: State(read_booking(row["snapshot"]), read_booking(row["announced"]), row["revision"])
             for row in (await tx.fetch("known_states", rows) if rows else [])
@@ -73,7 +79,9 @@ class Deliveries:
     async def _bindings(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[dict[int, str]]:
         return [{row["n"]: row["binding"] for row in await tx.fetch("known_bindings", rows)} for rows in batches]
 
-    async def mark_sending(self, rows: Sequence[tuple[Notification, str, Booking | None, Booking | None]], now: datetime, lease: timedelta) -> list[bool]:
+    async def mark_sending(
+        self, rows: Sequence[tuple[Notification, str, Booking | None, Booking | None]], now: datetime, lease: timedelta
+    ) -> list[bool]:
         """(row, text, state told, state known before) → whether the row is still ours and may leave now."""
         return await self._work.submit(self._mark_sending, [(*entry, now, now + lease) for entry in rows])
 
@@ -109,7 +117,9 @@ class Deliveries:
         if following := [notification_values(end.next) for end in ends if end.next is not None]:
             await tx.fetch("add_notifications", following)
         judged = [
-            {"event_id": end.row.event_id, "status": end.event[0], "rule": end.event[1], "reason": end.event[2]} for end in ends if end.event is not None
+            {"event_id": end.row.event_id, "status": end.event[0], "rule": end.event[1], "reason": end.event[2]}
+            for end in ends
+            if end.event is not None
         ]
         if judged:
             await tx.fetch("judge_event", judged)
@@ -186,7 +196,9 @@ class Deliveries:
         for source, company, record, now, reason in asked:
             rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
             for row in rows:
-                await tx.fetch("withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now)
+                await tx.fetch(
+                    "withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now
+                )
             if not rows and company:
                 await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
         return [None] * len(asked)

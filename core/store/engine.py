@@ -235,7 +235,9 @@ class Engine:
         try:
             await self.database.connect()
         except Exception as error:
-            raise StoreError(f"[database] url: the database cannot be reached ({type(error).__name__}: {error}); start it, or mend the url") from error
+            raise StoreError(
+                f"[database] url: the database cannot be reached ({type(error).__name__}: {error}); start it, or mend the url"
+            ) from error
 
     async def disconnect(self) -> None:
         await self.database.disconnect()
@@ -269,7 +271,15 @@ class Engine:
         name = type(error).__name__
         return self.dialect == "postgresql" and (
             isinstance(error, OSError)
-            or name in ("InterfaceError", "ConnectionDoesNotExistError", "ConnectionFailureError", "AdminShutdownError", "CannotConnectNowError", "CrashShutdownError")
+            or name
+            in (
+                "InterfaceError",
+                "ConnectionDoesNotExistError",
+                "ConnectionFailureError",
+                "AdminShutdownError",
+                "CannotConnectNowError",
+                "CrashShutdownError",
+            )
         )
 
 
@@ -278,14 +288,22 @@ _POSTGRES: dict[str, Any] = {"min_size": 1, "max_size": 12, "server_settings": {
 
 async def _sqlite_pragmas(raw: Any) -> None:
     """WAL and FULL, set and read back: builds differ in their defaults, and 200 means that it is on disk."""
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 1000", "cache_size = -16000"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "wal_autocheckpoint = 1000",
+        "cache_size = -16000",
+    ):
         async with raw.execute(f"PRAGMA {pragma}"):
             pass
     for pragma, wanted in (("journal_mode", "wal"), ("synchronous", 2)):
         async with raw.execute(f"PRAGMA {pragma}") as cursor:
             found = (await cursor.fetchone())[0]
         if found != wanted:
-            raise StoreError(f"[database] url: SQLite will not set {pragma} to {wanted} (it is {found}); put the file on a local disk")
+            raise StoreError(
+                f"[database] url: SQLite will not set {pragma} to {wanted} (it is {found}); put the file on a local disk"
+            )
 
 
 def dialect_of(url: str) -> sql.Dialect:
@@ -295,7 +313,9 @@ def dialect_of(url: str) -> sql.Dialect:
         return "sqlite"
     if scheme in ("postgresql", "postgres"):
         return "postgresql"
-    raise StoreError(f"[database] url: `{scheme or url}` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db")
+    raise StoreError(
+        f"[database] url: `{scheme or url}` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db"
+    )
 
 
 def driver_url(url: str, dialect: sql.Dialect) -> str:

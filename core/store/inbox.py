@@ -95,7 +95,9 @@ class Inbox:
             rows = [event_row(row) for row in await tx.fetch("claim_events", most=most, **lease)]
             bookings = {row.key for row in rows if row.key is not None and not row.is_test}
             if bookings:
-                wanted = [{"source": key.source, "company_id": key.company_id, "record_id": key.record_id} for key in bookings if key]
+                wanted = [
+                    {"source": key.source, "company_id": key.company_id, "record_id": key.record_id} for key in bookings if key
+                ]
                 rows += [event_row(row) for row in await tx.fetch("claim_peers", wanted, **lease)]
             answers.append(rows)
         return answers

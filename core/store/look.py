@@ -35,7 +35,13 @@ class Look:
     async def prune(self, now: datetime, keep: timedelta, keep_bodies: timedelta) -> dict[str, int]:
         """Delete what is older than retention allows, in small batches. Undecided and unsent rows stay."""
         before = now - keep
-        cuts = {"prune_bodies": now - keep_bodies, "prune_events": before, "prune_notifications": before, "prune_journal": before, "prune_callbacks": now - keep_bodies}
+        cuts = {
+            "prune_bodies": now - keep_bodies,
+            "prune_events": before,
+            "prune_notifications": before,
+            "prune_journal": before,
+            "prune_callbacks": now - keep_bodies,
+        }
         counts: dict[str, int] = {}
         for name, cut in cuts.items():
             while len(found := (await self._work.submit(statement(name), [{"before": cut, "most": _BATCH}]))[0]):
@@ -59,4 +65,6 @@ class Look:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    return {key: when(value) if key.endswith("_at") or key in ("at", "hour", "since") else value for key, value in dict(row).items()}
+    return {
+        key: when(value) if key.endswith("_at") or key in ("at", "hour", "since") else value for key, value in dict(row).items()
+    }

@@ -87,7 +87,10 @@ class PeopleStore:
 
     async def due_callbacks(self, now: datetime, most: int = 200) -> list[StoredCallback]:
         rows = await self._run("due_callbacks", now=now, most=most)
-        return [StoredCallback(r["id"], r["transport"], r["account"], r["items"] or "[]", r["tries"], when(r["created_at"]) or now) for r in rows]
+        return [
+            StoredCallback(r["id"], r["transport"], r["account"], r["items"] or "[]", r["tries"], when(r["created_at"]) or now)
+            for r in rows
+        ]
 
     async def close_callbacks(self, ends: Sequence[dict[str, Any]]) -> None:
         if ends:
@@ -105,7 +108,11 @@ class PeopleStore:
         rows = await tx.fetch("rows_of_statuses", [{**place, "provider_id": report.provider_id, "reference": report.reference}])
         if not rows and report.phone and report.provider_id:
             since = report.at - _LOST_ANSWER
-            rows = [r for r in await tx.fetch("rows_of_phones", [{**place, "phone": report.phone, "since": since}]) if r["status"] == "unclear"]
+            rows = [
+                r
+                for r in await tx.fetch("rows_of_phones", [{**place, "phone": report.phone, "since": since}])
+                if r["status"] == "unclear"
+            ]
         if not rows:
             return Matched(None)
         row = notification_row(rows[0])
@@ -126,9 +133,13 @@ class PeopleStore:
             return
         state = {"source": key.source, "company_id": key.company_id, "record_id": key.record_id, "told": write_booking(row.told)}
         if report.status == "failed" and not await self._reached_otherwise(tx, row):
-            await tx.fetch("move_back", [{**state, "known_before": write_booking(row.known_before), "revision": row.revision}], now=report.at)
+            await tx.fetch(
+                "move_back", [{**state, "known_before": write_booking(row.known_before), "revision": row.revision}], now=report.at
+            )
         elif row.status == "failed" and arrived is not None:
-            await tx.fetch("move_back", [{**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}], now=report.at)
+            await tx.fetch(
+                "move_back", [{**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}], now=report.at
+            )
 
     async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])

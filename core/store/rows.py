@@ -105,7 +105,9 @@ class Known(Struct, frozen=True):
 def known_row(key: Key, row: Mapping[str, Any]) -> Known:
     waiting = None
     if row["open_id"] is not None:
-        waiting = OpenMessage(row["open_id"], row["open_type"], row["open_attempts"], _time(row["open_due_at"]), row["open_status"], row["open_error"])
+        waiting = OpenMessage(
+            row["open_id"], row["open_type"], row["open_attempts"], _time(row["open_due_at"]), row["open_status"], row["open_error"]
+        )
     if row["version"] is None:
         return Known(key, open=waiting)
     return Known(

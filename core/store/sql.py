@@ -1,10 +1,10 @@
 """SQL is written as SQL, once for both databases. A handful of words that begin with @ are filled in for each.
 
-    @rows r(id bigint, at time)   the JSON list in :rows as a table: one statement per batch, however many rows
-    @skip_locked                  FOR UPDATE SKIP LOCKED, where several processes share the work
-    @id @time @bool               column types
-    @at(name)                     a time parameter, where the database cannot guess its type
-    @seconds(a, b)  @yesterday    arithmetic on times
+@rows r(id bigint, at time)   the JSON list in :rows as a table: one statement per batch, however many rows
+@skip_locked                  FOR UPDATE SKIP LOCKED, where several processes share the work
+@id @time @bool               column types
+@at(name)                     a time parameter, where the database cannot guess its type
+@seconds(a, b)  @yesterday    arithmetic on times
 """
 
 from __future__ import annotations

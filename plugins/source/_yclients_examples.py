@@ -22,7 +22,9 @@ def one_day(now: datetime) -> Sequence[Example]:
     half_past_two = (now.astimezone(_MOSCOW) + timedelta(days=2)).replace(hour=14, minute=30, second=0, microsecond=0)
     four = half_past_two.replace(hour=16, minute=0)
     made = _saved(body, "create", now, 0, half_past_two)
-    bot = _saved(body, "create", now, 1, half_past_two, id=body["resource_id"] + 1, comment="Запись через AI администратора WhatsApp")
+    bot = _saved(
+        body, "create", now, 1, half_past_two, id=body["resource_id"] + 1, comment="Запись через AI администратора WhatsApp"
+    )
     moved = _saved(body, "update", now, 2, four, price=_FULL_PRICE)
     paid = _saved(body, "update", now, 3, four, price=_FULL_PRICE, paid_full=1, payment_status=1)
     absent = _saved(body, "update", now, 4, four, price=_FULL_PRICE, attendance=-1, visit_attendance=-1)
@@ -39,7 +41,13 @@ def one_day(now: datetime) -> Sequence[Example]:
 
 
 def _saved(
-    body: dict[str, Any], status: str, now: datetime, second: int, visit: datetime, price: dict[str, Any] | None = None, **fields: Any
+    body: dict[str, Any],
+    status: str,
+    now: datetime,
+    second: int,
+    visit: datetime,
+    price: dict[str, Any] | None = None,
+    **fields: Any,
 ) -> bytes:
     changed = copy.deepcopy(body)
     data = changed["data"]
