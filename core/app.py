@@ -139,10 +139,10 @@ def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
     """A sentence for each source without a secret. Raises `ConfigError` where such a one would listen to the whole world."""
     sentences = []
     for plugin in hooks.stage("source"):
-        found = plugin.config_for(None)
-        if found is None or not hasattr(found, "secret") or found.secret not in (None, "none"):
+        found = plugin.config_for(None) or plugin.config_class()  # a webhook names no salon before it is read
+        if not hasattr(found, "secret") or (found.secret and found.secret != "none"):  # noqa: S105
             continue
-        if found.secret is None and config.server.host not in LOOPBACK:
+        if not found.secret and config.server.host not in LOOPBACK:
             raise ConfigError(
                 f"{config.path} [source.{plugin.short}] secret: none is set, and [server] host {config.server.host} is open to the world; "
                 f'set one, or write secret = "none" if that is meant'

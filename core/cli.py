@@ -245,7 +245,7 @@ def send_test(
 
 @cli.command()
 def prune(config: ConfigFile = DEFAULT) -> None:
-    """Delete what is older than [database] keep and keep_bodies allow, now."""
+    """Delete what is older than the keys keep and keep_bodies of the database table allow, now."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
         counts = await store.look.prune(utc_now(), found.database.keep, found.database.keep_bodies)

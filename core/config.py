@@ -11,11 +11,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from core import units
 from core.errors import ConfigError
@@ -29,7 +29,7 @@ T = TypeVar("T", bound=Struct)
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     token: str | None = None  # the operator's; made and printed at first start if unset
     bot_token: str | None = None  # for /activity only
 
@@ -131,8 +131,11 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
         place = f"salon.{key}"
         if not re.fullmatch(r"[1-9]\d{0,17}", key):
             raise ConfigError(f"{path} [{place}]: a salon is named by its number (company_id), such as [salon.962302]")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path} [{place}]: expected a table, got `{table!r}`")
         decoded = decode_settings(SalonTable, table, path, place, environ)
         _check_zone(decoded.timezone, path, place)
+        _check_region(decoded.region, path, place)
         number = int(key)
         salons[number] = Salon(number, decoded.name, decoded.address, decoded.phone, decoded.timezone, decoded.region)
         overrides[number] = {stage: _plugin_tables(path, stage, getattr(decoded, stage), f"{place}.{stage}") for stage in STAGES}
@@ -167,7 +170,7 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
     try:
         return msgspec.convert(resolved, kind, dec_hook=units.decode)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path} [{place}] {_plain(str(error))}") from None
+        raise ConfigError(f"{path} [{place}] {_plain(str(error), kind)}") from None
 
 
 _UNSET: Any = object()
@@ -220,6 +223,15 @@ def _check_zone(name: str | None, path: Path, place: str) -> None:
         ) from None
 
 
+def _check_region(name: str, path: Path, place: str) -> None:
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if name not in SUPPORTED_REGIONS:
+        raise ConfigError(
+            f'{path} [{place}] region: there is no phone region `{name}`; write the two letters of the country, such as "RU" or "KZ"'
+        )
+
+
 def _near_zone(name: str, zones: set[str]) -> str:
     close = difflib.get_close_matches(name, zones, n=1, cutoff=0.5)
     return f", did you mean `{close[0]}`?" if close else '; write it as "Europe/Moscow"'
@@ -235,13 +247,29 @@ _KINDS = {
 }
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, settings: type[Struct]) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.port`" → "port: expected a whole number, got text"."""
     message, _, at = text.partition(" - at `$")
     key = at.rstrip("`").lstrip(".").replace("[...]", "")
+    if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
+        allowed = _words(settings, key.partition("[")[0].partition(".")[0])
+        return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
     for kind, words in _KINDS.items():
         message = message.replace(f"`{kind}`", words).replace(f"`{kind} | null`", words)
     return f"{key}: {_lower(message)}" if key else _lower(message)
+
+
+def _words(settings: type[Struct], key: str) -> list[str]:
+    """The words that a key may hold, however deep its type says so."""
+    todo = [entry.type for entry in msgspec.structs.fields(settings) if entry.encode_name == key]
+    words: list[str] = []
+    while todo:
+        kind = todo.pop()
+        if get_origin(kind) is Literal:
+            words += [str(word) for word in get_args(kind)]
+        else:
+            todo += get_args(kind)
+    return words
 
 
 def _lower(text: str) -> str:

@@ -66,6 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unparsed = 0  # bytes that arrived for this head, while it has no end
         self._awaited = ""
         self._deadline: asyncio.TimerHandle | None = None
+        self._rested = False  # we have not read for a while, since the deadline was set
         self._full = False
         self._upgrading = False
 
@@ -94,13 +95,14 @@ class LimitedProtocol(HttpToolsProtocol):
         begun = self._heads - heads
         if self._part == "head" and begun <= between:  # all of it belongs to this head
             self._unparsed += len(data)
+        self._rested |= self.flow.read_paused
         if self.transport.is_closing():
             return
         if self._unparsed > self.limits.head_bytes:
             self._refuse(431)
         elif self._part == "body":
             self._await("body", self.limits.body_within)
-        elif self._part == "head" or (not begun):  # blank lines are no progress
+        elif self._part == "head" or (between and not begun):  # blank lines are no progress
             self._await("head", self.limits.head_within)
 
     def _feed(self, data: bytes) -> None:
@@ -183,7 +185,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _late(self, part: str, within: float) -> None:
         self._await_nothing()
-        if self.flow.read_paused or (self._busy and not self._part):  # it is us who let them wait
+        if self._rested or (self._busy and not self._part):  # it is us who let them wait
+            self._rested = self.flow.read_paused
             self._await(part, within)
         else:
             self.transport.close()

@@ -193,6 +193,7 @@ def _named(call: Call, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def load(config: Configuration) -> Hooks:
     """Import and check every plugin that is switched on. Raises `PluginError` or `ConfigError`, one sentence each."""
+    discovery.folders(config)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     plugins = []
@@ -356,6 +357,8 @@ async def start(hooks: Hooks) -> None:
         if "startup" in plugin.calls:
             try:
                 await hooks.ask_async("startup", plugin)
+            except ValueError as error:  # the plugin's own sentence about its table
+                raise PluginError(f"[{plugin.name}] {error}") from error
             except Exception as error:
                 raise PluginError(
                     f"{plugin.name}.startup: {type(error).__name__}: {error}; mend it, or switch the plugin off"

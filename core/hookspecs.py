@@ -56,11 +56,13 @@ def receive(request: Request, config: Any, now: datetime) -> Sequence[Received] 
 
 
 @hookspec
-async def poll(since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Any, now: datetime) -> Sequence[Received]:  # type: ignore[empty-body]
+async def poll(
+    since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Any, now: datetime
+) -> Sequence[Received] | None:
     """Ask the sender what changed in one salon since a point in time; `None` asks for all coming bookings (the first import).
 
     Called for every source that has it and every listed salon, at start and on a timer (`config.poll_every`). If it raises, the next
-    round asks from the same point.
+    round asks from the same point. `None`: it cannot ask (no keys), and nothing is known up to now. `http` asks at most 5 times a second.
     """
 
 

@@ -14,8 +14,11 @@ import httpx
 from core.config import Configuration
 from core.hooks import Hooks
 from core.http import make_client
+from core.pace import Rates
 from core.store import Store
 from core.store.people import Health
+
+SOURCE_PACE: Rates = ((5, 1.0), (200, 60.0))  # requests in seconds: what booking APIs allow
 
 Clock = Callable[[], datetime]
 
@@ -51,19 +54,23 @@ class Runtime:
         self.owner = uuid4().hex[:12]
         self.work = Bell()  # something may be due
         self.health: dict[tuple[str, int], Health] = {}
-        self._clients: dict[tuple[str | None, str | None], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str | None, str | None, Rates], httpx.AsyncClient] = {}
         self._tokens = random.Random()
 
     def token(self) -> int:
         """A fencing token: whoever took a row over has another one."""
         return self._tokens.getrandbits(62)
 
-    def http(self, config: Any) -> httpx.AsyncClient:
+    def http(self, config: Any, pace: Rates = ()) -> httpx.AsyncClient:
         """The client for a plugin: shared, but for those that name a proxy or a certificate file of their own."""
-        key = (getattr(config, "proxy", None), getattr(config, "ca_file", None))
+        key = (getattr(config, "proxy", None), getattr(config, "ca_file", None), pace)
         if key not in self._clients:
-            self._clients[key] = make_client(proxy=key[0], ca_file=key[1])
+            self._clients[key] = make_client(proxy=key[0], ca_file=key[1], pace=pace)
         return self._clients[key]
+
+    def source_http(self, config: Any) -> httpx.AsyncClient:
+        """The client for a source: its sender counts requests, and shuts out who asks too often."""
+        return self.http(config, SOURCE_PACE)
 
     async def close(self) -> None:
         for client in self._clients.values():

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from core.hooks import Plugin
 from core.pipeline import receive
 from core.pipeline.callback import Callbacks
 from core.pipeline.decide import LEASE, Decider
@@ -19,6 +20,7 @@ log = logging.getLogger("vestnik.worker")
 _IDLE = 1.0  # seconds between looks when nobody rings: another node may have stored something
 _STOP_WITHIN = 8.0
 _HOUR = 3600.0
+_SILENT_FOR = timedelta(hours=3)  # webhooks that tell nothing while polls find changes
 
 
 class Worker:
@@ -43,6 +45,7 @@ class Worker:
             (self.prune, _every(_HOUR)),
         ]
         self._tasks = [asyncio.create_task(self._loop(step, idle), name=step.__qualname__) for step, idle in loops]
+        self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self.run.work.set), name="listen"))
         self._tasks += [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()]
 
     async def stop(self) -> None:
@@ -165,29 +168,38 @@ class Worker:
     async def poll_once(self, source: str) -> int:
         """Ask a source what changed in each listed salon since the last known point; how much of it was news."""
         plugin, news = self.run.hooks.get("source", source), 0
-        for company, salon in self.run.config.salons.items():
-            config = plugin.config_for(company) if plugin else None
-            if plugin is None or config is None:
-                continue
-            now = self.run.now()
-            since = await self.run.store.people.poll_point(source, company)
-            try:
-                found = await self.run.hooks.ask_async(
-                    "poll", plugin, company, since=since, salon=salon, http=self.run.http(config), now=now
-                )
-            except Exception as error:
-                log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, type(error).__name__)
-                continue
-            if getattr(config, "partner_token", True) is None or getattr(config, "user_token", True) is None:
-                continue  # nothing was asked, so nothing is known up to now
-            events = receive.rows(source, list(found), now, first_import=since is None)
-            fresh = await self.run.store.inbox.news(events) if events else set()
-            if fresh:
-                await self.run.store.inbox.receive([event for event in events if event.event_id in fresh])
-                self.run.work.set()
-            await self.run.store.people.set_poll_point(source, company, now, now if fresh and since else None)
-            news += len(fresh)
+        for company in self.run.config.salons:
+            if plugin is not None and plugin.config_for(company) is not None:
+                try:
+                    news += await self._poll_salon(plugin, company)
+                except Exception as error:
+                    log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, type(error).__name__)
         return news
+
+    async def _poll_salon(self, plugin: Plugin, company: int) -> int:
+        """The very first poll of a salon imports its coming bookings as announced, and tells nobody."""
+        now, people, inbox = self.run.now(), self.run.store.people, self.run.store.inbox
+        since = await people.poll_point(plugin.short, company)
+        http, salon = self.run.source_http(plugin.config_for(company)), self.run.config.salon_of(company)
+        found = await self.run.hooks.ask_async("poll", plugin, company, since=since, salon=salon, http=http, now=now)
+        if found is None:
+            return 0
+        events = receive.rows(plugin.short, list(found), now, polled=True, first_import=since is None)
+        fresh = await inbox.news(events) if events else set()
+        if fresh:
+            await inbox.receive([event for event in events if event.event_id in fresh])
+            self.run.work.set()
+        await people.set_poll_point(plugin.short, company, now, now if fresh and since else None)
+        if fresh and since is not None:
+            await self._warn_of_silence(plugin.short, company, now)
+        return len(fresh)
+
+    async def _warn_of_silence(self, source: str, company: int, now: datetime) -> None:
+        last = await self.run.store.inbox.last_webhook(source, company)
+        if last is None or now - last > _SILENT_FOR:
+            since = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "at all"
+            text = f"salon {company}: no webhook of {source} has come {since}, although bookings change; check its address and secret there"
+            await self.sender.alert(f"silent {source} {company}", text)
 
 
 def _every(seconds: float) -> Callable[[], Awaitable[float]]:

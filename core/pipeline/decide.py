@@ -133,7 +133,7 @@ class Decider:
         if row.is_test and row.payload is not None:
             return trial.understand(row.payload, self.run.config.salon_of(row.company_id), row.created_at)
         plugin = self.run.hooks.get("source", row.source)
-        http = self.run.http(plugin.config_for(row.company_id) if plugin else None)
+        http = self.run.source_http(plugin.config_for(row.company_id) if plugin else None)
         return await normalize.understand(self.run.hooks, self.run.config, row, http)
 
     async def _settle(self, understood: Sequence[tuple[Ready | None, list[EventEnd]]], now: datetime) -> None:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from core.errors import Refused
 from core.hooks import Hooks, Plugin
 from core.model import Received, Reply, Request
-from core.store.inbox import NewEvent
+from core.store.inbox import POLLED, NewEvent
 
 log = logging.getLogger("vestnik.receive")
 _LONGEST_TEXT = 512
@@ -39,18 +39,30 @@ def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple
         return rows(plugin.short, [broken], now), None
 
 
-def rows(source: str, items: Sequence[Received], now: datetime, *, first_import: bool = False) -> list[NewEvent]:
-    """Items of a source as rows."""
-    return [_row(source, item, now, first_import) for item in items]
+def rows(source: str, items: Sequence[Received], now: datetime, *, polled: bool = False, first_import: bool = False) -> list[NewEvent]:
+    """Items of a source as rows. `polled`: we asked for them; `first_import`: they count as announced."""
+    return [_row(source, item, now, polled, first_import) for item in items]
 
 
-def _row(source: str, item: Received, now: datetime, first_import: bool) -> NewEvent:
+def _row(source: str, item: Received, now: datetime, polled: bool, first_import: bool) -> NewEvent:
     record, external = _number(item.subject_id)
     company, _ = _number(item.company_id)
     return NewEvent(
-        item.event_id[:_LONGEST_TEXT], source, item.event_type[:_LONGEST_TEXT], company, record, external, (item.transport_id or "")[:_LONGEST_TEXT] or None,
-        item.digest, item.payload, "unreadable" if item.unreadable else "received", item.unreadable, item.test, first_import, now,
-    )  # fmt: skip
+        event_id=item.event_id[:_LONGEST_TEXT],
+        source=source,
+        event_type=item.event_type[:_LONGEST_TEXT],
+        company_id=company,
+        record_id=record,
+        external_id=external,
+        transport_id=POLLED if polled else (item.transport_id or "")[:_LONGEST_TEXT] or None,
+        digest=item.digest,
+        payload=item.payload,
+        status="unreadable" if item.unreadable else "received",
+        reason=item.unreadable,
+        is_test=item.test,
+        is_import=first_import,
+        at=now,
+    )
 
 
 def _number(raw: int | str | None) -> tuple[int | None, str | None]:

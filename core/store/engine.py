@@ -28,6 +28,9 @@ Row = Mapping[str, Any]
 _WAITING_LIMIT = 5_000  # rows that may wait in one lane before new ones are turned away
 
 
+_LISTEN_AGAIN = 2.0  # seconds between looks whether the listening connection is still there
+
+
 class Full(Exception):
     """More waits than memory should hold; the sender may try again."""
 
@@ -71,7 +74,7 @@ class Tx:
 
     def __init__(self, connection: databases.core.Connection, dialect: sql.Dialect, queries: Mapping[str, sql.Query]) -> None:
         self._connection = connection
-        self._dialect = dialect
+        self.dialect = dialect
         self._queries = queries
 
     async def fetch(self, name: str, rows: Sequence[Mapping[str, Any]] | None = None, **values: Any) -> list[Row]:
@@ -82,7 +85,7 @@ class Tx:
 
     async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
         raw = self._connection.raw_connection
-        if self._dialect == "sqlite":
+        if self.dialect == "sqlite":
             given = {name: _sqlite_value(values[name]) for name in query.names}
             async with raw.execute(query.text, given) as cursor:
                 names = [column[0] for column in cursor.description or ()]
@@ -265,6 +268,17 @@ class Engine:
                 await raw.execute("ROLLBACK")
             raise
         await raw.execute("COMMIT")
+
+    async def listen(self, ring: Callable[[], None]) -> None:
+        """Call `ring` when another node has stored something, until cancelled. Only PostgreSQL tells; a timer stands behind it anyway."""
+        while self.dialect == "postgresql":
+            with contextlib.suppress(Exception):
+                async with self.database.connection() as connection:
+                    raw = connection.raw_connection
+                    await raw.add_listener("vestnik", lambda *_: ring())
+                    while not raw.is_closed():
+                        await asyncio.sleep(_LISTEN_AGAIN)
+            await asyncio.sleep(_LISTEN_AGAIN)
 
     def is_gone(self, error: BaseException) -> bool:
         """Whether this error means that the connection, not the statement, is at fault."""

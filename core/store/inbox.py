@@ -12,6 +12,9 @@ from core.store.engine import Engine, Lane, Tx, statement, when
 from core.store.rows import EventRow, event_row
 
 
+POLLED = "poll"  # the delivery id of what we asked for ourselves
+
+
 class NewEvent(Struct, frozen=True):
     """One event to store. `status` "received" is undecided; "unreadable" is kept for a person."""
 
@@ -66,6 +69,8 @@ class Inbox:
             else:
                 folded[event.event_id] = _insert_row(event, 0)
         stored = {row["event_id"]: row["repeats"] for row in await tx.fetch("receive", list(folded.values()))}
+        if tx.dialect == "postgresql":
+            await tx.fetch("ring")  # once for each batch: NOTIFY takes a global lock at commit
         answers, seen = [], set()
         for event in events:
             again = event.event_id in seen
@@ -82,6 +87,11 @@ class Inbox:
 
     async def _news(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[set[str]]:
         return [{row["event_id"] for row in await tx.fetch("news", rows)} for rows in batches]
+
+    async def last_webhook(self, source: str, company: int) -> datetime | None:
+        """When the last event of a salon came by itself."""
+        found = await self._read.submit(statement("last_webhook"), [{"source": source, "company": company, "polled": POLLED}])
+        return when(found[0][0]["at"])
 
     async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int) -> list[EventRow]:
         """Take undecided events that are due, and every other undecided event of the same bookings."""

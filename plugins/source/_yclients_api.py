@@ -30,13 +30,13 @@ class Access(Protocol):
 
 async def poll(
     source: str, since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Access, now: datetime
-) -> list[Received]:
-    """What changed in one salon; with `since=None` every booking from today on. Raises RuntimeError where the API refuses.
+) -> list[Received] | None:
+    """What changed in one salon, or `None` without the tokens to ask; with `since=None` every booking from today on. Raises RuntimeError where the API refuses.
 
     The API takes 5 requests a second from one address: `http` is paced by core, and pages are asked one after another.
     """
     if not _may_ask(config):
-        return []
+        return None
     zone = record.zone_of(salon)
     # Documented as `2016-02-23T12:00:00`: the salon's wall clock, no offset.
     window = (

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 _STRICT = msgspec.json.Decoder()
+_LENIENT = json.JSONDecoder(strict=False)
 _SURROGATES_AND_NUL = re.compile("[\x00\ud800-\udfff]")
 _FIELD_START = re.compile(r"(?:^|[=&\n])[ \t\r\ufeff]*(?=[\[{])")
 _TRIES = 16  # places in a form that are tried; a hostile body must not cost more
@@ -31,7 +32,7 @@ def candidates(body: bytes | str, text: str) -> Iterator[tuple[Any, str]]:
     for form in (whole, unquote_plus(whole)):  # raw first: a "+7900…" that nobody encoded keeps its plus
         for start in islice(_FIELD_START.finditer(form), _TRIES):
             try:
-                value, end = json.JSONDecoder(strict=False).raw_decode(form, start.end())
+                value, end = _LENIENT.raw_decode(form, start.end())
             except (ValueError, RecursionError):
                 continue
             yield tidy(value), form[start.end() : end]
@@ -44,7 +45,7 @@ def parse(body: bytes | str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return tidy(json.loads(as_text(body), strict=False))
+        return tidy(_LENIENT.decode(as_text(body)))
     except RecursionError:
         raise ValueError("it is nested without end") from None
 

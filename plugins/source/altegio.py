@@ -32,7 +32,9 @@ def receive(request: Request, config: Config) -> Sequence[Received]:
 
 
 @hookimpl
-async def poll(since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Config, now: datetime) -> Sequence[Received]:
+async def poll(
+    since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Config, now: datetime
+) -> Sequence[Received] | None:
     return await api.poll(NAME, since, salon, http, config, now)
 
 

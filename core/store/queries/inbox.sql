@@ -58,3 +58,10 @@ ON CONFLICT (source, hour) DO UPDATE SET count = refusals.count + 1
 UPDATE webhook_events SET status = 'received', due_at = :now, claims = 0, lease_owner = NULL, lease_until = NULL
 WHERE (event_id = :key OR record_id = :record) AND payload IS NOT NULL AND status NOT IN ('received', 'deferred')
 RETURNING event_id, event_type, company_id, record_id
+
+-- last_webhook --
+SELECT MAX(created_at) AS at FROM webhook_events
+WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_id IS NULL OR transport_id <> :polled)
+
+-- ring --
+SELECT pg_notify('vestnik', '') AS rung
