@@ -1,0 +1,173 @@
+"""config.toml → values: each mistake is one sentence that names table and key."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core import config as configuration
+from core.config import Configuration, Route
+from core.errors import ConfigError
+
+FILE = Path("config.toml")
+
+
+def read(text: str, environ: dict[str, str] | None = None) -> Configuration:
+    import tomllib
+
+    return configuration.build(tomllib.loads(text), FILE, environ or {})
+
+
+def test_empty_file_is_right() -> None:
+    """Nothing has to be written: every key of core has a default, and every salon is served."""
+    found = read("")
+    assert (found.server.host, found.server.port, found.server.token) == ("127.0.0.1", 8080, None)
+    assert found.database.url == "sqlite:///vestnik.db"
+    assert (found.database.keep, found.database.keep_bodies) == (timedelta(days=90), timedelta(days=30))
+    assert found.route == Route(("whatsapp", "max", "sms"), found.route.fallback_after)
+    assert found.route.fallback_after == timedelta(minutes=10)
+    assert found.serves(1)
+    assert found.serves(None)
+
+
+def test_listed_salons_are_the_served_ones() -> None:
+    """Once one salon is listed, only the listed are served."""
+    found = read('[salon.962302]\nname = "Барбершоп"\ntimezone = "Asia/Almaty"\nregion = "KZ"')
+    assert found.serves(962302)
+    assert not found.serves(1)
+    assert not found.serves(None)
+    salon = found.salon_of(962302)
+    assert (salon.id, salon.name, salon.timezone, salon.region) == (962302, "Барбершоп", "Asia/Almaty", "KZ")
+
+
+def test_route_of_a_salon_is_merged_key_by_key() -> None:
+    """A salon's route replaces what it names and keeps the rest."""
+    found = read('[route]\nchannels = ["sms"]\nfallback_after = "1m"\n[salon.5.route]\nfallback_after = "2m"\n[salon.6]')
+    assert found.route_of(5) == Route(("sms",), found.route_of(5).fallback_after)
+    assert found.route_of(5).fallback_after == timedelta(minutes=2)
+    assert found.route_of(6).fallback_after == found.route_of(None).fallback_after == timedelta(minutes=1)
+
+
+def test_plugin_tables_keep_the_order_of_the_file() -> None:
+    """The order of tables is the order in which plugins run."""
+    found = read("[filter.stale]\n[filter.opt_out]\n[filter.same_event]\n[salon.5.filter.stale]\nenabled = false")
+    assert list(found.tables["filter"]) == ["stale", "opt_out", "same_event"]
+    assert found.overrides[5]["filter"] == {"stale": {"enabled": False}}
+
+
+def test_secret_is_taken_from_the_environment() -> None:
+    """A named variable is read; an optional one that is missing or empty leaves the default."""
+    text = '[server]\ntoken = { env = "A" }\nbot_token = { env = "B", optional = true }'
+    assert read(text, {"A": "one", "B": "two"}).server.bot_token == "two"
+    found = read(text, {"A": "one", "B": ""})
+    assert (found.server.token, found.server.bot_token) == ("one", None)
+
+
+def test_relative_paths_are_meant_from_the_file(tmp_path: Path) -> None:
+    """`folder` is where the file lies, not where the command was started."""
+    file = tmp_path / "salon.toml"
+    file.write_text("[server]\nport = 9000\n", encoding="utf-8")
+    found = configuration.load(file, {})
+    assert (found.server.port, found.folder) == (9000, tmp_path.resolve())
+
+
+MISTAKES = [
+    ("[filters.stale]", "config.toml [filters]: unknown table, did you mean `filter`?"),
+    ("server = 3", "config.toml [server]: expected a table, got `3`"),
+    ("[server]\nprot = 1", "config.toml [server]: unknown key `prot`, did you mean `port`?"),
+    ("[server]\nzzz = 1", "config.toml [server]: unknown key `zzz`; there are: bot_token, host, port, token"),
+    ('[server]\nport = "8080"', "config.toml [server] port: expected a whole number, got text"),
+    ("[server]\nport = 8080.5", "config.toml [server] port: expected a whole number, got a number"),
+    ("[server]\nport = 65536", "config.toml [server] port: expected a whole number <= 65535"),
+    ("[server]\nhost = true", "config.toml [server] host: expected text, got true or false"),
+    ("[database]\nkeep = 90", 'config.toml [database] keep: expected text such as "10m", got `90`'),
+    (
+        '[database]\nkeep = "soon"',
+        'config.toml [database] keep: `soon` is not a duration: write it as "20s", "10m", "24h" or "90d"',
+    ),
+    (
+        '[route]\nfallback_after = "-1m"',
+        'config.toml [route] fallback_after: `-1m` is not a duration: write it as "20s", "10m", "24h" or "90d"',
+    ),
+    ('[route]\nchannels = "sms"', "config.toml [route] channels: expected a list, got text"),
+    ("[route]\nchannels = [1]", "config.toml [route] channels[0]: expected text, got a whole number"),
+    ('[plugins]\npath = "mine"', "config.toml [plugins] path: expected a list, got text"),
+    ("[filter]\nmarks = 1", "config.toml [filter]: `marks` stands outside a table; write it below [filter.NAME]"),
+    ("filter = 1", "config.toml [filter]: expected a table, got `1`"),
+    ('[filter.stale]\nenabled = "no"', "config.toml [filter.stale] enabled: expected true or false, got `'no'`"),
+    ("[salon.barbershop]", "config.toml [salon.barbershop]: a salon is named by its number (company_id), such as [salon.962302]"),
+    ("[salon.0]", "config.toml [salon.0]: a salon is named by its number (company_id), such as [salon.962302]"),
+    ('[salon]\nname = "x"', "config.toml [salon.name]: a salon is named by its number (company_id), such as [salon.962302]"),
+    ("[salon]\n5 = 3", "config.toml [salon.5]: expected a table, got `3`"),
+    ('[salon.5]\nadress = "x"', "config.toml [salon.5]: unknown key `adress`, did you mean `address`?"),
+    ("[salon.5.filters.stale]", "config.toml [salon.5]: unknown key `filters`, did you mean `filter`?"),
+    (
+        "[salon.5.filter]\nstale = 1",
+        "config.toml [salon.5.filter]: `stale` stands outside a table; write it below [salon.5.filter.NAME]",
+    ),
+    ('[salon.5.route]\nchanels = ["sms"]', "config.toml [salon.5.route]: unknown key `chanels`, did you mean `channels`?"),
+    (
+        '[salon.5]\ntimezone = "Europe/Moskow"',
+        "config.toml [salon.5] timezone: there is no time zone `Europe/Moskow`, did you mean `Europe/Moscow`?",
+    ),
+    ('[salon.5]\ntimezone = "q"', 'config.toml [salon.5] timezone: there is no time zone `q`; write it as "Europe/Moscow"'),
+    (
+        '[salon.5]\nregion = "Russia"',
+        'config.toml [salon.5] region: there is no phone region `Russia`; write the two letters of the country, such as "RU" or "KZ"',
+    ),
+    (
+        '[server]\ntoken = { env = "NO_SUCH" }',
+        "config.toml [server] token: the environment variable NO_SUCH is not set; set it, or switch the table off with `enabled = false`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES, ids=[text.replace("\n", " ") for text, _ in MISTAKES])
+def test_a_mistake_is_one_sentence(text: str, sentence: str) -> None:
+    """The sentence names file, table and key, and says what to do."""
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert str(caught.value) == sentence
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A missing file is said so, with the way to name another."""
+    with pytest.raises(ConfigError) as caught:
+        configuration.load(tmp_path / "config.toml")
+    assert str(caught.value) == (
+        f"{tmp_path}/config.toml: there is no such file; name one with --config, or copy the shipped config.toml here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[server]\nport =\n", "is not TOML: invalid value (at line 2, column 7); mend that line"),
+        (
+            b"[filter.stale]\n[filter.stale]\n",
+            "is not TOML: cannot declare ('filter', 'stale') twice (at line 2, column 14); mend that line",
+        ),
+    ],
+)
+def test_no_toml(tmp_path: Path, content: bytes, sentence: str) -> None:
+    """A file that is no TOML names the line."""
+    file = tmp_path / "config.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        configuration.load(file)
+    assert str(caught.value) == f"{file}: {sentence}"
+
+
+@pytest.mark.parametrize("kind", ["folder", "cp1251"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
+    """A folder, or a file in another encoding, is a sentence too."""
+    file = tmp_path / "config.toml"
+    if kind == "folder":
+        file.mkdir()
+    else:
+        file.write_bytes("[salon.5]\nname = 'Салон'\n".encode("cp1251"))
+    with pytest.raises(ConfigError) as caught:
+        configuration.load(file)
+    assert str(caught.value).startswith(f"{file}: cannot be read (")
