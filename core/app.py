@@ -20,6 +20,7 @@ from core import hooks as plugin_hooks
 from core.config import Configuration
 from core.endpoints import Endpoints
 from core.errors import ConfigError, StoreError
+from core.failpoint import reach
 from core.hooks import Hooks
 from core.log import keep_secret
 from core.page import page
@@ -80,6 +81,7 @@ class Vestnik:
 
         async def write(rows: object) -> None:
             await self.run.store.inbox.receive(msgspec.convert(rows, list[NewEvent]))
+            reach("draining")
 
         try:
             count = await self.spool.drain(write)

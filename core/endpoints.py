@@ -15,6 +15,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from core.errors import Refused, StoreError
+from core.failpoint import reach
 from core.hooks import Plugin
 from core.model import Received, Request
 from core.phones import parse_phone
@@ -96,6 +97,7 @@ class Endpoints:
             log.warning("outcome=spooled count=%d reason=%s", len(events), type(error).__name__)
             await self.app.spool.append([msgspec.to_builtins(event) for event in events])
             return [Stored(event.event_id, 0) for event in events]
+        reach("after_commit")
         self.app.run.work.set()
         again = {event.event_id: event.company_id for event, kept in zip(events, stored, strict=True) if kept.repeats}
         if again:

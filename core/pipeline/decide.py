@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.failpoint import reach
 from core.model import Booking, Case, Contact, Event, EventFacts, Ignored, Later, Notice, Outcome, Salon, Suppressed
 from core.phones import mask
 from core.pipeline import filter as rules
@@ -58,6 +59,7 @@ class Decider:
         rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH)
         if not rows:
             return 0
+        reach("events_claimed")
         groups: dict[object, list[EventRow]] = {}
         for row in rows:
             groups.setdefault(row.id if row.key is None or row.is_test else row.key, []).append(row)
@@ -157,6 +159,7 @@ class Decider:
                 decisions.append(_closed([EventEnd(row, "parked", now, reason=why) for row, _ in entry.events], now))
         if decisions:
             won = await self.run.store.decisions.save(decisions)
+            reach("decided")
             await record.tell(
                 self.run.hooks,
                 [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.failpoint import reach
 from core.model import (
     Action,
     Address,
@@ -79,6 +80,7 @@ class Sender:
         rows = await self.run.store.deliveries.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH, self._busy())
         if not rows:
             return 0
+        reach("messages_claimed")
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
         bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
@@ -128,7 +130,9 @@ class Sender:
             entry = (leaving.row, leaving.message.text, leaving.told, leaving.before)
             if not (await self.run.store.deliveries.mark_sending([entry], self.run.now(), LEASE))[0]:
                 return
+            reach("marked_sending")
             result = await self._send(leaving)
+            reach("answered")
         row = msgspec.structs.replace(
             leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
         )

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from core.failpoint import reach
 from core.store.engine import Engine, Lane, Tx, statement, when
 from core.store.rows import EventRow, event_row
-
 
 POLLED = "poll"  # the delivery id of what we asked for ourselves
 
@@ -71,6 +71,7 @@ class Inbox:
         stored = {row["event_id"]: row["repeats"] for row in await tx.fetch("receive", list(folded.values()))}
         if tx.dialect == "postgresql":
             await tx.fetch("ring")  # once for each batch: NOTIFY takes a global lock at commit
+        reach("before_commit")
         answers, seen = [], set()
         for event in events:
             again = event.event_id in seen
