@@ -11,12 +11,10 @@ from core import DeliveryStatus, InboundMessage, Rejected, Retry, SendResult, Un
 
 ABSENT = Rejected("the number is not on WhatsApp")
 INVALID = Rejected("the request is not valid", scope="content")
-FAILED, SENT, DELIVERED, READ = (
-    DeliveryStatus("failed"),
-    DeliveryStatus("sent"),
-    DeliveryStatus("delivered"),
-    DeliveryStatus("read"),
-)
+SENT = DeliveryStatus("sent")
+DELIVERED = DeliveryStatus("delivered")
+READ = DeliveryStatus("read")
+FAILED = DeliveryStatus("failed")
 PEOPLE = ("c.us", "s.whatsapp.net", "lid", "")  # after the "@" of a chat with one person; a bare number is MAX's
 
 

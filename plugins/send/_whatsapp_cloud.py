@@ -52,7 +52,7 @@ def judge(response: httpx.Response) -> SendResult:
 def items(hook: dict[str, Any], phone_number_id: str) -> Iterator[CallbackItem]:
     """What a callback says of our number. One that speaks of others alone is `Refused`: core asks the next account."""
     values = list(_values(hook))
-    ours = [value for value in values if _number(value) in ("", phone_number_id)]
+    ours = [value for value in values if not phone_number_id or _number(value) in ("", phone_number_id)]
     if values and not ours:
         raise Refused("a callback of another number")
     for value in ours:

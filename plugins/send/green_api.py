@@ -38,8 +38,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
             return found
         if answer(found).get("existsWhatsapp") is False:
             return ABSENT
-    chat = chat_of(address.phone)
-    return judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text, "linkPreview": False}))
+    body = {"chatId": chat_of(address.phone), "message": message.text, "linkPreview": False}
+    return judge(await http.post(_url(config, "sendMessage"), json=body))
 
 
 @hookimpl

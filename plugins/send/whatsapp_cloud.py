@@ -45,9 +45,7 @@ class Config(Settings, frozen=True):
     token: str = ""  # of a system user
     app_secret: str = ""  # proves callbacks; empty: they are taken from anybody
     verify_token: str = ""  # the word that Meta asks for once, when the webhook is set
-    templates: dict[str, tuple[Template, ...]] = field(
-        default_factory=dict
-    )  # by notification; the first whose pieces are all known is used
+    templates: dict[str, tuple[Template, ...]] = field(default_factory=dict)  # by notification; the first that fits is used
 
 
 @hookimpl

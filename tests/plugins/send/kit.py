@@ -143,7 +143,7 @@ class Transport(Struct, frozen=True):
         }
 
         async def call() -> Any:
-            async with httpx.AsyncClient(transport=transport) as http:
+            async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
                 return await _named(getattr(self.plugin, given.hook), {**values, "http": http})
 
         return asyncio.run(call())
@@ -178,10 +178,11 @@ class Transport(Struct, frozen=True):
 def transports() -> list[Transport]:
     """Every folder of bodies that has a plugin of its name."""
     names = sorted(folder.name for folder in BODIES.iterdir() if importlib.util.find_spec(f"plugins.send.{folder.name}"))
-    return [_transport(name) for name in names]
+    return [load(name) for name in names]
 
 
-def _transport(name: str) -> Transport:
+def load(name: str) -> Transport:
+    """One transport, for tests of what its bodies cannot say."""
     plugin = importlib.import_module(f"plugins.send.{name}")
     account = importlib.import_module(f"tests.plugins.send.accounts.{name}").account
     return Transport(name, plugin, account, json.loads((BODIES / name / "_manifest.json").read_text(encoding="utf-8")))
@@ -189,6 +190,10 @@ def _transport(name: str) -> Transport:
 
 def _is_secret(key: str) -> bool:
     return any(word in key for word in ("token", "key", "secret", "password", "psw", "api_id"))
+
+
+def as_json(status: int, body: object, **headers: str) -> Answered:
+    return Answered(status, json.dumps(body).encode(), headers)
 
 
 def _response(answer: Answered) -> httpx.Response:

@@ -28,6 +28,7 @@ from core import (
     TransportState,
     Unclear,
 )
+from core.hooks import check_module
 from tests.plugins.send.kit import BODIES, Answered, Given, Transport, replaced, transports
 
 TRANSPORTS = transports()
@@ -204,6 +205,12 @@ def _proof(transport: Transport, body: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("transport", _each())
+def test_fits_the_hooks(transport: Transport) -> None:
+    """The loader takes the plugin: its hooks are known, coloured right, and name known arguments."""
+    assert {"channel", "send"} <= set(check_module("send", transport.name, transport.plugin))
+
+
+@pytest.mark.parametrize("transport", _each())
 def test_states_its_channel(transport: Transport) -> None:
     """`channel()` gives facts of a known channel, from the plugin's defaults alone."""
     facts = (
@@ -297,7 +304,7 @@ _STATUSES = st.sampled_from(
 
 
 @pytest.mark.parametrize("transport", _each())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_answer_is_judged(transport: Transport, data: st.DataObject) -> None:
     """Whatever a gateway answers, `send` says one of the four results, and its reason quotes no key, phone or text."""
@@ -325,7 +332,7 @@ def test_any_probe_is_answered(transport: Transport, data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize("transport", _each("check"))
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_status_answer_is_read(transport: Transport, data: st.DataObject) -> None:
     """Whatever a gateway answers, `check` gives a status or `None`, and never fails a message on a broken answer."""
@@ -337,7 +344,7 @@ def test_any_status_answer_is_read(transport: Transport, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("transport", _each("callback"))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_callback_is_read_or_named(transport: Transport, data: st.DataObject) -> None:
     """Whatever is posted becomes well-typed items, or a ValueError that core keeps as "unreadable"; nothing else is raised."""
