@@ -19,7 +19,7 @@ from starlette.routing import Route
 from core import hooks as plugin_hooks
 from core.config import Configuration
 from core.endpoints import Endpoints
-from core.errors import ConfigError, StoreError
+from core.errors import ConfigError, StoreError, VestnikError
 from core.failpoint import reach
 from core.hooks import Hooks
 from core.log import keep_secret
@@ -51,6 +51,7 @@ class Vestnik:
         self.warnings = open_sources(config, hooks)
         self.endpoints = Endpoints(self)
         self._chance = chance
+        self.problem: VestnikError | None = None  # why the start was refused
 
     async def start(self) -> None:
         """Open the store, take over what an earlier process left, start the loops."""
@@ -111,7 +112,11 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await vestnik.start()
+        try:
+            await vestnik.start()
+        except VestnikError as error:
+            vestnik.problem = error
+            raise
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -70,7 +71,11 @@ def serve(
     for sentence in app.state.vestnik.warnings:
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     server = make_server(app, found.server.host, found.server.port)
-    asyncio.run(server.serve())
+    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.vestnik.problem is None)  # it would print a traceback
+    try:
+        asyncio.run(server.serve())
+    except SystemExit:
+        raise app.state.vestnik.problem or typer.Exit(1) from None
     if not server.started:
         raise typer.Exit(1)
 

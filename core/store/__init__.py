@@ -17,6 +17,8 @@ from core.store.people import PeopleStore
 
 __all__ = ["Full", "Store", "open_store", "schema"]
 
+_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)"
+
 
 class Store:
     """One database, opened. `inbox`, `decisions`, `deliveries`, `people` and `look` are its rooms."""
@@ -42,8 +44,12 @@ class Store:
         """Connect and migrate. `alone`: a worker; on SQLite a second one on the same file is refused."""
         if alone and self.engine.dialect == "sqlite":
             self._lock = _lock(sqlite_path(self.engine.url))
-        await self.engine.connect()
-        await self._migrate()
+        try:
+            await self.engine.connect()
+            await self._migrate()
+        except BaseException:
+            await self.close()
+            raise
         for lane in self._lanes.values():
             lane.start()
 
@@ -64,7 +70,7 @@ class Store:
             async with self.engine.transaction(tx):
                 if self.engine.dialect == "postgresql":
                     await tx.script("SELECT pg_advisory_xact_lock(8462911)")  # several nodes may start at once
-                await tx.script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)")
+                await tx.script(_VERSIONS)
                 done = {
                     row["version"]
                     for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", self.engine.dialect), {})
@@ -75,7 +81,7 @@ class Store:
                 for number, script in steps:
                     if number not in done:
                         await tx.script(script)
-                        await tx.script(f"INSERT INTO schema_migrations (version) VALUES ({number})")
+                        await tx.script(_done(number))
 
 
 async def open_store(url: str, folder: Path, *, alone: bool = True) -> Store:
@@ -104,8 +110,13 @@ def beside(url: str, folder: Path, suffix: str) -> Path:
 
 
 def schema(url: str) -> str:
-    """The full script for the database of this url."""
-    return "\n".join(script for _, script in sql.migrations(dialect_of(url)))
+    """The full script for the database of this url. Whoever ran it by hand may start Vestnik on it: it notes its migrations."""
+    steps = sql.migrations(dialect_of(url))
+    return "\n".join([*(script for _, script in steps), f"{_VERSIONS};", *(f"{_done(number)};" for number, _ in steps)])
+
+
+def _done(number: int) -> str:
+    return f"INSERT INTO schema_migrations (version) VALUES ({number})"
 
 
 def _lock(path: Path) -> IO[str]:

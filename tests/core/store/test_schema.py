@@ -1,0 +1,170 @@
+"""The tables: migrations, the printed script, what each database promises to keep."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import StoreError
+from core.store import Store, open_store, schema
+from tests.conftest import fresh_postgres
+from tests.core.store.kit import execute, keep, rows
+
+TABLES = {
+    "webhook_events": "id event_id source event_type company_id record_id payload status rule reason attempts created_at processed_at",
+    "booking_notifications": "id notification_id event_id source company_id record_id phone notification_type channel transport message status "
+    "provider_message_id attempts error created_at sent_at delivered_at read_at",
+    "appointments_cache": "source company_id record_id visit_id client_name client_phone visit_at services staff is_cancelled created_by_bot "
+    "last_change_date snapshot announced updated_at",
+    "webhook_stats_24h": "event_type total_events processed_events pending_events suppressed_events failed_events avg_processing_time_seconds",
+    "notification_stats_24h": "notification_type total_sent delivered read failed pending",
+}
+_POSTGRES_COLUMNS = (
+    "SELECT table_name || '.' || column_name || ' ' || data_type AS said FROM information_schema.columns WHERE table_schema = 'public' "
+    "UNION SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public' "
+    "UNION SELECT 'view ' || table_name FROM information_schema.views WHERE table_schema = 'public'"
+)
+_SQLITE_COLUMNS = (
+    "SELECT m.name || '.' || c.name || ' ' || c.type AS said FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type IN ('table', 'view') "
+    "UNION SELECT m.type || ' ' || m.name FROM sqlite_master m"
+)
+
+
+async def shape(store: Store) -> set[str]:
+    """Every column with its type, every index, every view."""
+    postgres = store.engine.dialect == "postgresql"
+    return {row["said"] for row in await rows(store, _POSTGRES_COLUMNS if postgres else _SQLITE_COLUMNS)}
+
+
+def test_migrations_make_what_others_rely_on(database_url: str) -> None:
+    """On an empty database the migrations leave every table, view and column that DESIGN promises."""
+
+    async def story(store: Store) -> None:
+        for table, columns in TABLES.items():
+            found = (await shape(store)) or set()
+            missing = [name for name in columns.split() if not any(entry.startswith(f"{table}.{name} ") for entry in found)]
+            assert missing == [], table
+
+    keep(database_url, story)
+
+
+def test_a_second_start_migrates_nothing(database_url: str) -> None:
+    """Opened again, the database keeps its rows and its one version."""
+
+    async def first(store: Store) -> None:
+        await execute(
+            store, "INSERT INTO binding_tokens (token, phone, created_at) VALUES ('t', '+79000000088', '2026-08-20 09:00:00+00')"
+        )
+
+    async def second(store: Store) -> list[dict[str, Any]]:
+        assert [row["version"] for row in await rows(store, "SELECT version FROM schema_migrations")] == [1]
+        return await rows(store, "SELECT token FROM binding_tokens")
+
+    keep(database_url, first)
+    assert keep(database_url, second) == [{"token": "t"}]
+
+
+def test_a_database_of_a_newer_release_is_refused(database_url: str) -> None:
+    """An older Vestnik does not write into a newer schema; the sentence says what to do."""
+    keep(database_url, lambda store: execute(store, "INSERT INTO schema_migrations (version) VALUES (99)"))
+    with pytest.raises(StoreError, match=r"newer Vestnik \(schema 99\); update this one"):
+        keep(database_url, shape)
+
+
+def test_the_printed_script_makes_the_same_sqlite(tmp_path: Path) -> None:
+    """`vestnik schema sqlite`, run as one script, gives the tables of the migrations; a server then starts on them."""
+    script = printed("sqlite")
+    with closing(sqlite3.connect(tmp_path / "by_hand.db")) as connection:
+        connection.executescript(script)
+    migrated = keep(f"sqlite:///{tmp_path / 'migrated.db'}", shape)
+    assert keep(f"sqlite:///{tmp_path / 'by_hand.db'}", shape) == migrated
+
+
+def test_the_printed_script_makes_the_same_postgres(postgres_url: str) -> None:
+    """`vestnik schema postgresql`, run as one script, gives the tables of the migrations; a server then starts on them."""
+    by_hand, migrated = asyncio.run(fresh_postgres(postgres_url)), asyncio.run(fresh_postgres(postgres_url))
+
+    async def apply() -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(by_hand)
+        await connection.execute(printed("postgresql"))
+        await connection.close()
+
+    asyncio.run(apply())
+    assert keep(by_hand, shape) == keep(migrated, shape)
+
+
+def printed(database: str) -> str:
+    """What the command prints is what `schema` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "schema", database], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == schema(f"{database}://").strip()
+    return done.stdout
+
+
+def test_sqlite_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    """Every connection writes through a WAL and flushes at each commit: 200 means that it is on disk."""
+
+    async def story(store: Store) -> None:
+        for lane in store._lanes.values():
+            asked = await lane.submit(pragmas, [None])
+            assert asked == [("wal", 2)], lane.name
+
+    async def pragmas(tx: Any, asked: list[Any]) -> list[Any]:
+        raw = tx._connection.raw_connection
+        said = []
+        for name in ("journal_mode", "synchronous"):
+            async with raw.execute(f"PRAGMA {name}") as cursor:
+                said.append((await cursor.fetchone())[0])
+        return [tuple(said)]
+
+    keep(f"sqlite:///{tmp_path / 'vestnik.db'}", story)
+
+
+def test_a_second_worker_on_one_file_is_refused(tmp_path: Path) -> None:
+    """On SQLite one `serve` or `worker` has the file; commands may open it beside; the lock ends with its holder."""
+    url = f"sqlite:///{tmp_path / 'vestnik.db'}"
+    sentence = rf"^{tmp_path / 'vestnik.db'}: another `vestnik serve` or `vestnik worker` has this file; stop it first \(several nodes need PostgreSQL\)$"
+
+    async def story(store: Store) -> None:
+        with pytest.raises(StoreError, match=sentence):
+            await open_store(url, Path("/"))
+        beside = await open_store(url, Path("/"), alone=False)
+        await beside.close()
+
+    keep(url, story)
+    keep(url, shape)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_the_refused_command_says_one_sentence(tmp_path: Path, command: str) -> None:
+    """A second `vestnik serve` or `vestnik worker` ends at once, exit code 1, with the sentence and no traceback."""
+    config = tmp_path / "config.toml"
+    config.write_text('[server]\nport = 0\ntoken = "t"\n[source.yclients]\n[send.console]\n', encoding="utf-8")
+
+    async def story(store: Store) -> None:
+        asked = [sys.executable, "-m", "core", command, "--config", str(config)]
+        done = await asyncio.to_thread(subprocess.run, asked, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert "another `vestnik serve` or `vestnik worker` has this file; stop it first" in done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+
+    keep(f"sqlite:///{tmp_path / 'vestnik.db'}", story)
+
+
+def test_an_unknown_database_is_named() -> None:
+    """A url of a database that we do not know is refused with what to write instead."""
+    with pytest.raises(
+        StoreError,
+        match=r"^\[database\] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db$",
+    ):
+        keep("mysql://localhost/x", shape)
