@@ -301,7 +301,7 @@ class Judge:
     def _tell(self, case: Case, said: Judgement, change: Change, state: Known, phone: str) -> Decision:
         assert change.type is not None
         message = self._notification(change.type, phone, state.snapshot)
-        return self._end(case, said, "processed", None, message.error, state, message=message)
+        return self._end(case, said, "processed", None, message.error or change.note or None, state, message=message)
 
     def _end(
         self,
