@@ -18,6 +18,7 @@ from core.units import Duration
 
 log = logging.getLogger("vestnik.worker")
 _IDLE = 1.0  # seconds between looks when nobody rings: another node may have stored something
+_BLOCKED = 0.5  # due, and not to be had: leased elsewhere, or behind something else of its booking
 _STOP_WITHIN = 8.0
 _HOUR = 3600.0
 _SILENT_FOR = timedelta(hours=3)  # webhooks that tell nothing while polls find changes
@@ -148,7 +149,8 @@ class Worker:
         """Seconds until something is due, within bounds: what cannot be taken up yet must not spin."""
         if due is None:
             return _IDLE
-        return min(max((due - self.run.now()).total_seconds(), 0.05), _IDLE)
+        seconds = (due - self.run.now()).total_seconds()
+        return min(max(seconds, 0.05), _IDLE) if seconds > 0 else _BLOCKED
 
     def _pollers(self) -> list[str]:
         return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]
