@@ -33,6 +33,7 @@ log = logging.getLogger("vestnik.decide")
 LEASE = timedelta(seconds=20)
 _BATCH = 200
 _PATIENCE = 0.05  # seconds; who needs longer (an API is asked) holds up nobody
+_OLD = "a newer change of the booking is already known"
 _HOLDS = 8  # a safety rule that stays broken so often parks the event
 
 
@@ -164,6 +165,9 @@ class Decider:
                 self.run.hooks,
                 [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],
             )
+            for end in (end for decision, ok in zip(decisions, won, strict=True) if ok for end in decision.ends):
+                if end.status == "parked":
+                    await self.run.alert(f"parked {end.rule or end.row.source}", f"an event is parked: {end.reason}")
 
 
 class Judge:
@@ -183,7 +187,7 @@ class Judge:
         if self.row.is_import:
             return self._silent("first import: counts as announced", "ignored")
         if booking is None:
-            return self._silent("deleted, and nothing is known of the booking", "suppressed", announce=False)
+            return self._unknown()
         if self.known.created_by_bot and self.known.snapshot is None and self.known.announced is None:
             return self._silent("another bot has told the client", "suppressed")
         change = self._change(booking)
@@ -207,11 +211,22 @@ class Judge:
             )
         return self._tell(case, judgement, change, state, phone)
 
+    def _unknown(self) -> Decision:
+        """A deletion that says only its id leaves a mark; what arrives later and is older is stale."""
+        if self.fold.applied:
+            return self._silent("deleted, and nothing is known of the booking", "suppressed", announce=False)
+        case = msgspec.structs.replace(self._case(Change(None, note=_OLD), Booking(), None), booking=None)
+        said = rules.ask(self.run.hooks, case, self.now)
+        verdict = said.verdict if isinstance(said.verdict, Suppressed) else None
+        return self._end(
+            case, said, "suppressed", said.rule if verdict else None, verdict.reason if verdict else _OLD, self.fold.state
+        )
+
     def _change(self, booking: Booking) -> Change:
         if self.test:
             return Change({"created": CREATED, "updated": UPDATED, "deleted": CANCELLED}[self.event.action])
         if not self.fold.applied and not (self.fold.state.create_seen and not self.known.create_seen and self._waiting == UPDATED):
-            return Change(None, note="a newer change of the booking is already known")
+            return Change(None, note=_OLD)
         past = Past(
             self.known.announced,
             self.known.attempted,
@@ -243,7 +258,7 @@ class Judge:
                 min(row.created_at for row, _ in self.ready.events),
                 self.event.changed_at,
                 self.known.changed_at,
-                stale=not self.fold.applied,
+                stale=not self.fold.applied and change.type is None,  # an older create that turns an update into itself is none
             ),
             contact=msgspec.structs.replace(self.person.contact, phone=phone),
             salon=self.salon,
@@ -365,9 +380,12 @@ class Judge:
         for row, _ in self.ready.events:
             if row.id == self.row.id:
                 continue
-            old = "a newer change of the booking is already known"
-            folded = f"folded into event {self.row.event_id}, which decided"
-            ends.append(EventEnd(row, "suppressed", self.now, row.rule, old if row.id in stale else folded))
+            if row.id in stale:
+                ends.append(EventEnd(row, "suppressed", self.now, "stale", _OLD))
+            else:
+                ends.append(
+                    EventEnd(row, "suppressed", self.now, "settle", f"folded into event {self.row.event_id}, which decided")
+                )
         return tuple(ends)
 
     def _defer(self, case: Case, said: Judgement) -> Decision:
