@@ -158,8 +158,6 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._parsed > self.limits.head_bytes:
             raise ValueError("the head is too long")  # stops the parser
 
-    # --- what we do about it
-
     def _refuse(self, status: int) -> None:
         if not self._busy:  # else it would stand in the midst of another answer
             headers = [*self.server_state.default_headers, (b"content-length", b"0"), (b"connection", b"close")]

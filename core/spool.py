@@ -22,7 +22,7 @@ _MiB = 1024 * 1024
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class SpoolFull(StoreError):  # noqa: N818  it is a state, not a mistake
+class SpoolFull(StoreError):
     """No room for another event, in the file or on the disk."""
 
 
