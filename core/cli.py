@@ -108,12 +108,17 @@ async def _work(path: Path) -> None:
 
 
 @cli.command()
-def demo(config: ConfigFile = DEFAULT, exit_: Annotated[bool, typer.Option("--exit", help="End by itself.")] = False) -> None:
+def demo(
+    config: ConfigFile = DEFAULT,
+    exit_: Annotated[bool, typer.Option("--exit", help="End by itself.")] = False,
+    channel: Annotated[str | None, typer.Option("--channel", help="Over this transport, to a stand-in of its API.")] = None,
+    plugin: Annotated[list[str] | None, typer.Option("--plugin", help="Also with the plugins in this folder.")] = None,
+) -> None:
     """Show the main job: recorded webhooks over real HTTP, the messages as the client reads them, and why each silence was kept."""
     from core.demo import run
 
     try:
-        lost = asyncio.run(run(config, stay=not exit_, console=out))
+        lost = asyncio.run(run(config, stay=not exit_, console=out, transport=channel, folders=tuple(plugin or ())))
     except KeyboardInterrupt:
         lost = 0
     raise typer.Exit(1 if lost else 0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import socket
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +19,75 @@ from core import hooks as plugin_hooks
 from core.app import Vestnik, create_app
 from core.config import Configuration
 from core.edge import make_server
+from core.errors import VestnikError
 from core.model import Example
 
 _SALON = {"name": "Барбершоп", "address": "Малаховка, Южная улица, 38", "phone": "+74950000000", "timezone": "Europe/Moscow"}
+_PHONE = "+79000000088"  # of the recorded client
+_CHANNELS = ("whatsapp", "max", "telegram", "sms")
 _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
 
 
-def demo_config(base: Path, folder: Path, port: int, plugins: tuple[str, ...] = ()) -> Configuration:
+def demo_config(
+    base: Path, folder: Path, port: int, transport: dict[str, dict[str, Any]] | None = None, folders: tuple[str, ...] = ()
+) -> Configuration:
     """The shipped file, with a database of its own, one salon, and a `settle` nobody has to wait for."""
-    import tomllib
-
     raw: dict[str, Any] = tomllib.loads(base.read_text(encoding="utf-8"))
     raw["server"] = {"host": "127.0.0.1", "port": port}
     raw["database"] = {"url": f"sqlite:///{folder / 'demo.db'}"}
     raw.setdefault("filter", {}).setdefault("settle", {})["wait"] = "100ms"
-    raw.setdefault("send", {})["console"] = {}
+    raw["send"] = transport or {"console": {}}
+    if transport:
+        raw["route"] = {"channels": list(_CHANNELS)}
+        raw["filter"].setdefault("recent_chat", {})["enabled"] = False  # the demo's client has just said hello
     raw["salon"] = {"962302": _SALON}
-    if plugins:
-        raw["plugins"] = {"path": list(plugins)}
+    if folders:
+        raw["plugins"] = {"path": [str(Path(entry).resolve()) for entry in folders]}
+        for stage, name in _private(folders):
+            raw.setdefault(stage, {}).setdefault(name, {})
     return configuration.build(raw, base, {})
 
 
-async def run(base: Path, *, stay: bool, console: Console) -> int:
-    """Post the examples of every source, one after another, and tell what became of each. Returns the number that got no answer."""
-    with tempfile.TemporaryDirectory(prefix="vestnik-demo-") as folder:
+def _private(folders: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Every plugin in these folders, switched on."""
+    return [
+        (stage, file.stem)
+        for folder in folders
+        for stage in configuration.STAGES
+        for file in sorted(Path(folder, stage).glob("[!_]*.py"))
+    ]
+
+
+async def run(base: Path, *, stay: bool, console: Console, transport: str | None = None, folders: tuple[str, ...] = ()) -> int:
+    """Post the examples of every source, one after another, and tell what became of each. Returns the number that got no answer.
+
+    `transport`: not over the console, but over this transport, to a stand-in of its messaging API on loopback.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestnik-demo-")))
         port = _free_port(8080)
-        config = demo_config(base, Path(folder), port)
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False))
+        table: dict[str, Any] = {}
+        stand_in: Any = None
+        if transport is not None:
+            stand_in, table = await _stand_in(transport, port, http, stack)
+        config = demo_config(base, folder, port, {transport: table} if transport else None, folders)
         app = create_app(config, plugin_hooks.load(config))
+        vestnik: Vestnik = app.state.vestnik
         server = make_server(app, "127.0.0.1", port)
         serving = asyncio.create_task(server.serve())
         while not server.started:
             if serving.done():
                 await serving
             await asyncio.sleep(_WAIT)
-        vestnik: Vestnik = app.state.vestnik
+        if stand_in is not None:
+            await _acquainted(vestnik, stand_in, transport or "")
         lost = 0
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            for plugin in vestnik.hooks.stage("source"):
-                if "examples" in plugin.calls:
-                    for example in vestnik.hooks.ask("examples", plugin, now=vestnik.now()):
-                        lost += not await _show(vestnik, http, plugin.short, example, console)
+        for plugin in vestnik.hooks.stage("source"):
+            if "examples" in plugin.calls:
+                for example in vestnik.hooks.ask("examples", plugin, now=vestnik.now()):
+                    lost += not await _show(vestnik, http, plugin.short, example, console)
         if stay:
             console.print(
                 f"\nThe server stays up for a look: [bold]http://127.0.0.1:{port}[/] (token: {vestnik.token}). Ctrl-C ends it."
@@ -68,6 +98,27 @@ async def run(base: Path, *, stay: bool, console: Console) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         return lost
+
+
+async def _stand_in(name: str, port: int, http: httpx.AsyncClient, stack: contextlib.AsyncExitStack) -> tuple[Any, dict[str, Any]]:
+    """A runnable stand-in for the messaging API of a transport, and the table that speaks to it."""
+    stand_ins: Any = importlib.import_module("stand_ins")
+    if name not in stand_ins.ALL:
+        raise VestnikError(f"--channel {name}: there is no stand-in for it{configuration.near(name, stand_ins.ALL)}")
+    found = stand_ins.ALL[name](f"http://127.0.0.1:{port}/callback/{name}", http)
+    return found, found.settings(await stack.enter_async_context(stand_ins.serving(found)))
+
+
+async def _acquainted(vestnik: Vestnik, stand_in: Any, transport: str) -> None:
+    """The client binds the bot, or opens the 24 hours, where a channel asks for it."""
+    plugin = vestnik.hooks.get("send", transport)
+    if plugin is None or "callback" not in plugin.calls:
+        return
+    if plugin_hooks.facts(plugin).needs_binding:
+        await stand_in.write(_PHONE, contact=True)
+    else:
+        await stand_in.write(_PHONE, "Здравствуйте")
+    await asyncio.sleep(4 * _WAIT)
 
 
 async def _show(vestnik: Vestnik, http: httpx.AsyncClient, source: str, example: Example, console: Console) -> bool:
@@ -100,6 +151,8 @@ def _tell(story: dict[str, Any], console: Console) -> None:
     elif story["notifications"]:
         last = story["notifications"][-1]
         console.print(f"  [green]{last['status']}[/] over {last['transport']}: {last['notification_type']}")
+        if last["transport"] != "console":
+            console.print(last["message"], markup=False)
     else:
         console.print(f"  [yellow]silent[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}")
 
