@@ -54,13 +54,15 @@ class Look:
     async def erase(self, phone: str) -> dict[str, int]:
         """Delete every trace of a phone (152-FZ)."""
         run = self._work.submit
-        events = (await run(statement("erase_events"), [{"phone": phone}]))[0]
+        digits = f"%{phone.lstrip('+')}%"
+        events = (await run(statement("erase_events"), [{"phone": phone, "digits": digits}]))[0]
         await run(statement("erase_journal"), [{"rows": [{"event_id": row["event_id"]} for row in events]}])
         messages = (await run(statement("erase_notifications"), [{"phone": phone}]))[0]
         bookings = (await run(statement("erase_bookings"), [{"phone": phone}]))[0]
         contacts = (await run(statement("erase_contact"), [{"phone": phone}]))[0]
         await run(statement("erase_bindings"), [{"phone": phone}])
-        await run(statement("erase_callbacks"), [{"digits": f"%{phone.lstrip('+')}%"}])
+        await run(statement("erase_tokens"), [{"phone": phone}])
+        await run(statement("erase_callbacks"), [{"digits": digits}])
         return {"events": len(events), "messages": len(messages), "bookings": len(bookings), "contacts": len(contacts)}
 
 

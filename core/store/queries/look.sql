@@ -79,7 +79,7 @@ DELETE FROM appointments_cache WHERE updated_at < :before AND (visit_at IS NULL 
 
 -- erase_events --
 DELETE FROM webhook_events WHERE (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
-   OR event_id IN (SELECT event_id FROM booking_notifications WHERE phone = :phone)
+   OR event_id IN (SELECT event_id FROM booking_notifications WHERE phone = :phone) OR payload LIKE :digits
 RETURNING event_id
 
 -- erase_journal --
@@ -98,6 +98,9 @@ DELETE FROM contacts WHERE phone = :phone RETURNING phone
 
 -- erase_bindings --
 DELETE FROM bindings WHERE phone = :phone
+
+-- erase_tokens --
+DELETE FROM binding_tokens WHERE phone = :phone
 
 -- erase_callbacks --
 DELETE FROM callbacks WHERE payload LIKE :digits OR items LIKE :digits

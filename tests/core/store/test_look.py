@@ -1,0 +1,99 @@
+"""Retention and erasure: what is old goes, what is undecided stays, a phone leaves no trace."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core.store import Store
+from core.testing import PHONE, a_booking
+from tests.core.store.kit import KEY, LEASE, NOW, a_decision, a_notification, an_arrival, execute, keep, rows
+
+DAY = timedelta(days=1)
+
+
+async def count(store: Store, table: str) -> int:
+    return int((await rows(store, f"SELECT COUNT(*) AS n FROM {table}"))[0]["n"])
+
+
+def test_retention_deletes_in_batches_and_spares_the_undecided(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decided events older than `keep` go, a batch at a time; what waits stays, however old, with its body."""
+    monkeypatch.setattr("core.store.look._BATCH", 20)
+    taken: list[int] = []
+
+    async def story(store: Store) -> None:
+        old = NOW - 91 * DAY
+        await store.inbox.receive([an_arrival(f"evt_{n}", at=old) for n in range(50)])
+        await execute(store, "UPDATE webhook_events SET status = 'processed'")
+        await store.inbox.receive([an_arrival("evt_waits", at=old), an_arrival("evt_new")])
+        await store.deliveries.add([a_notification(f"n_{n}", status="sent", revision=n, created_at=old) for n in range(30)])
+        await store.deliveries.add([a_notification("n_waits", revision=99, created_at=old)])
+        whole = store.look._work.submit
+
+        async def counting(job: Any, asked: list[Any]) -> list[Any]:
+            found = await whole(job, asked)
+            taken.append(len(found[0]))
+            return found
+
+        monkeypatch.setattr(store.look._work, "submit", counting)
+        counts = await store.look.prune(NOW, 90 * DAY, 30 * DAY)
+        assert counts == {"prune_bodies": 50, "prune_events": 50, "prune_notifications": 30}
+        assert max(taken) == 20
+        assert [row["event_id"] for row in await rows(store, "SELECT event_id FROM webhook_events ORDER BY id")] == [
+            "evt_waits",
+            "evt_new",
+        ]
+        assert [row["payload"] for row in await rows(store, "SELECT payload FROM webhook_events")] == ["{}", "{}"]
+        assert [row["notification_id"] for row in await rows(store, "SELECT notification_id FROM booking_notifications")] == [
+            "n_waits"
+        ]
+
+    keep(database_url, story)
+
+
+def test_bodies_go_before_their_events(database_url: str) -> None:
+    """Between `keep_bodies` and `keep` the event stays without its body; younger ones keep it."""
+
+    async def story(store: Store) -> None:
+        await store.inbox.receive([an_arrival("evt_old", at=NOW - 31 * DAY), an_arrival("evt_young", at=NOW - 29 * DAY)])
+        await execute(store, "UPDATE webhook_events SET status = 'suppressed'")
+        assert await store.look.prune(NOW, 90 * DAY, 30 * DAY) == {"prune_bodies": 1}
+        found = await rows(store, "SELECT event_id, payload FROM webhook_events ORDER BY event_id")
+        assert found == [{"event_id": "evt_old", "payload": None}, {"event_id": "evt_young", "payload": "{}"}]
+
+    keep(database_url, story)
+
+
+def test_erase_leaves_no_trace_of_a_phone(database_url: str) -> None:
+    """After `erase` no table holds the phone, and another client's rows are all there."""
+    other = "+79000000099"
+
+    async def story(store: Store) -> None:
+        for n, phone in enumerate((PHONE, other)):
+            await store.inbox.receive([an_arrival(f"evt_{n}", record_id=n, payload=f'{{"phone": "{phone}"}}')])
+            row = (await store.inbox.claim("w", n, NOW, LEASE, 10))[0]
+            assert row.key is not None
+            known = (await store.decisions.known([row.key]))[row.key]
+            booking = a_booking(phone=phone)
+            mine = a_notification(f"n_{n}", event_id=f"evt_{n}", record_id=n, phone=phone, told=booking)
+            await store.decisions.save([a_decision(known, row, mine, snapshot=booking)])
+            await execute(
+                store, f"INSERT INTO binding_tokens (token, phone, created_at) VALUES ('t{n}', '{phone}', '2026-08-20 09:00:00+00')"
+            )
+            await store.people.wrote(phone, KEY.company_id, NOW)
+            await store.people.bind("telegram", 0, f"chat{n}", phone, None, NOW)
+            await store.people.store_callbacks(
+                [{"transport": "console", "account": 0, "payload": f'{{"chat": "{phone[1:]}@c.us"}}', "items": "[]", "status": "processed",
+                  "reason": None, "at": NOW}]
+            )  # fmt: skip
+        await store.inbox.receive([an_arrival(f"evt_{p}", record_id=5, payload=f'{{"phone": "{p}"}}') for p in (PHONE, other)])
+        assert await store.look.erase(PHONE) == {"events": 2, "messages": 1, "bookings": 1, "contacts": 1}
+        tables = ("booking_notifications", "appointments_cache", "journal", "contacts", "bindings", "binding_tokens", "callbacks")
+        for table in ("webhook_events", *tables):
+            assert await count(store, table) == (2 if table == "webhook_events" else 1), table
+            assert PHONE[1:] not in str(await rows(store, f"SELECT * FROM {table}")), table
+        assert await store.look.erase(PHONE) == {"events": 0, "messages": 0, "bookings": 0, "contacts": 0}
+
+    keep(database_url, story)
