@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check install clean
+.PHONY: demo test torture check install clean
 
 install: $(VENV)/.installed
 
@@ -16,7 +16,11 @@ demo: install
 	$(RUN)/vestnik demo $(ARGS)
 
 test: install
-	$(RUN)/pytest $(ARGS)
+	$(RUN)/pytest -n auto $(ARGS)
+
+# 200 crashes on both databases; the last line is the verdict. ARGS="50 7": fifty, in another order.
+torture: install
+	$(RUN)/python -m tests.torture $(ARGS)
 
 check: install
 	$(RUN)/ruff check .

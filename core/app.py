@@ -32,6 +32,7 @@ from core.worker import Worker
 
 log = logging.getLogger("vestnik.app")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_MOST_PROCESSES = 64
 _DRAIN_EVERY = 2.0  # seconds between tries to hand the spool over
 
 
@@ -57,7 +58,7 @@ class Vestnik:
         """Open the store, take over what an earlier process left, start the loops."""
         self.token = operator_token(self.config)
         store = await open_store(self.config.database.url, self.config.folder, alone=self.has_worker)
-        self.spool = Spool(beside(self.config.database.url, self.config.folder, "spool"))
+        self.spool = own_spool(self.config)
         self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
         self.worker = Worker(self.run)
         await plugin_hooks.start(self.hooks)
@@ -158,25 +159,42 @@ def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
     return sentences
 
 
+def own_spool(config: Configuration) -> Spool:
+    """The first spool beside the database that no other process of this machine has."""
+    for number in range(1, _MOST_PROCESSES):
+        try:
+            return Spool(beside(config.database.url, config.folder, f"{number}.spool" if number > 1 else "spool"))
+        except StoreError:
+            continue
+    raise StoreError(f"{config.folder}: {_MOST_PROCESSES} processes have a spool here already; stop some")
+
+
 def operator_token(config: Configuration) -> str:
     """From the configuration, else from the file beside the database; made, kept there (0600) and printed once at first start."""
     if config.server.token:
         keep_secret(config.server.token)
         return config.server.token
     path = beside(config.database.url, config.folder, "token")
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        token = _made(path)
+    token = _kept(path) or _made(path)
     keep_secret(token)
     return token
 
 
-def _made(path: Path) -> str:
-    token = secrets.token_urlsafe(24)
+def _kept(path: Path) -> str:
     try:
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(token + "\n", encoding="utf-8")
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _made(path: Path) -> str:
+    """Written beside and renamed, so that nobody ever reads half a token."""
+    token = secrets.token_urlsafe(24)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(token + "\n", encoding="utf-8")
+        draft.replace(path)
     except OSError as error:
         raise StoreError(
             f"{path}: the operator's token cannot be kept there ({error.strerror}); set [server] token instead"

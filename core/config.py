@@ -19,6 +19,7 @@ from msgspec import Meta, Struct, field
 
 from core import units
 from core.errors import ConfigError
+from core.log import keep_secret
 from core.model import Salon
 from core.units import Duration
 
@@ -181,6 +182,7 @@ def resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, 
     if isinstance(value, dict) and set(value) <= {"env", "optional"} and isinstance(value.get("env"), str):
         found = environ.get(value["env"])
         if found:
+            keep_secret(found)
             return found
         if value.get("optional"):
             return _UNSET
