@@ -13,7 +13,7 @@ RECORD = 1213336367
 
 GATEWAY = '''"""Answers what the test wrote down, and accepts everything after that."""
 
-from core import Address, Channel, DeliveryStatus, Message, Request, Sent, hookimpl
+from core import Address, Channel, DeliveryStatus, InboundMessage, Message, Request, Sent, hookimpl
 
 ANSWERS = []
 PHONES = []
@@ -37,6 +37,8 @@ async def send(message: Message, address: Address):
 @hookimpl
 def callback(request: Request):
     number, _, status = request.body.decode().partition(" ")
+    if number.startswith("+"):
+        return [InboundMessage(status, phone=number)]
     return [DeliveryStatus(status, id=number, reason="the gateway gave up" if status == "failed" else None)]
 '''
 

@@ -101,7 +101,7 @@ class Callbacks:
             case DeliveryStatus():
                 return await self.status(row.transport, row.account, item, now)
             case InboundMessage():
-                await self._inbound(row, item, now)
+                await self._inbound(row, item)
             case Binding():
                 if item.bound:
                     await self.run.store.people.bind(row.transport, row.account, item.binding, item.phone, item.token, now)
@@ -124,16 +124,17 @@ class Callbacks:
             await self.sender.next_channel(row, item.reason or "not delivered")
         return True
 
-    async def _inbound(self, row: StoredCallback, item: InboundMessage, now: datetime) -> None:
+    async def _inbound(self, row: StoredCallback, item: InboundMessage) -> None:
         phone = item.phone
         if phone is None and item.binding:
             phone = await self.run.store.people.phone_of_binding(row.transport, row.account, item.binding)
         if phone is None:
             return
-        await self.run.store.people.wrote(phone, row.account, item.at or row.created_at)
+        at = item.at or row.created_at
+        await self.run.store.people.wrote(phone, row.account, at)
         word = item.text.strip().strip(".!").lower()
         if word in _STOP or word in _START:
-            await self.run.store.people.opt(phone, row.account, now if word in _STOP else None)
+            await self.run.store.people.opt(phone, row.account, at if word in _STOP else None)
 
     async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
         if item.working:

@@ -48,7 +48,8 @@ def compare(past: Past, now: Booking, at: datetime) -> Change:
         return Change(None, note=_attendance(now))
     changed = differences(past.announced, now)
     if "phone" in changed:
-        return Change(CREATED, changed, "another phone: the new one is told of the booking, the old one of nothing")
+        why = "another phone: the new one is told of the booking, the old one of nothing"
+        return _unless_attempted(past, now, Change(CREATED, changed, why))
     if not changed:
         return Change(None, note=_invisible(past.announced, now))
     return _unless_attempted(past, now, Change(UPDATED, changed))

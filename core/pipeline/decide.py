@@ -316,6 +316,8 @@ class Judge:
     def _tell(self, case: Case, said: Judgement, change: Change, state: Known, phone: str) -> Decision:
         assert change.type is not None
         message = self._notification(change.type, phone, state.snapshot)
+        if message.status == "failed":
+            state = msgspec.structs.replace(state, attempted=state.snapshot, hindrance=None)
         return self._end(case, said, "processed", None, message.error or change.note or None, state, message=message)
 
     def _end(

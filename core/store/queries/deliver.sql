@@ -60,13 +60,13 @@ WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r
 -- An unclear or sent message turned out failed: the client does not know, unless something newer was announced or another channel delivered.
 UPDATE appointments_cache
 SET announced = r.known_before, revision = appointments_cache.revision + 1, version = appointments_cache.version + 1, attempted = r.told,
-    updated_at = :now
+    hindrance = NULL, updated_at = :now
 FROM @rows r(source text, company_id bigint, record_id bigint, told text, known_before text, revision bigint)
 WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
   AND appointments_cache.revision = r.revision + 1
 
 -- note_attempted --
-UPDATE appointments_cache SET attempted = r.told, version = appointments_cache.version + 1, updated_at = :now
+UPDATE appointments_cache SET attempted = r.told, hindrance = NULL, version = appointments_cache.version + 1, updated_at = :now
 FROM @rows r(source text, company_id bigint, record_id bigint, told text)
 WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
 
