@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from uuid import uuid4
 
 import msgspec
@@ -124,7 +124,7 @@ class Endpoints:
             body = msgspec.json.decode(raw, type=trial.Trial)
         except TooLarge:
             return _problem(413, "the body is larger than 1 MiB")
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             return _problem(400, f"the body cannot be read: {error}")
         company = body.companyId or next(iter(self.app.config.salons), None)
         number = f"test_{uuid4().hex[:16]}"
@@ -196,7 +196,9 @@ class Endpoints:
             return _problem(401, "send the operator's token, or [server] bot_token: Authorization: Bearer …")
         try:
             body = msgspec.json.decode(await body_of(request), type=dict[str, Any])
-        except (msgspec.DecodeError, TooLarge):
+        except TooLarge:
+            return _problem(413, "the body is larger than 1 MiB")
+        except (ValueError, RecursionError):
             return _problem(400, 'send JSON: {"phone": "+7…"} or {"record_id": 1, "told": true}')
         if "record_id" in body:
             return await self._told(body)
@@ -204,21 +206,21 @@ class Endpoints:
         if phone is None:
             return _problem(400, f"phone: {missing}")
         company = body.get("company_id")
-        await self.app.run.store.people.wrote(
-            phone, company if isinstance(company, int) else 0, _moment(body.get("at"), self.app.now())
-        )
+        await self.app.run.store.people.wrote(phone, company if _is_id(company) else 0, _moment(body.get("at"), self.app.now()))
         return JSONResponse({"success": True})
 
     async def _told(self, body: dict[str, Any]) -> Response:
         record, company = body["record_id"], body.get("company_id")
-        if not isinstance(record, int) or body.get("told") is not True:
+        if not _is_id(record) or body.get("told") is not True:
             return _problem(400, 'send {"record_id": <number>, "told": true}')
-        if not isinstance(company, int):
+        if not _is_id(company):
             company = next(iter(self.app.config.salons)) if len(self.app.config.salons) == 1 else 0
         source = body.get("source") or next((plugin.short for plugin in self.app.hooks.stage("source")), "")
-        await self.app.run.store.deliveries.told_by_another(
+        marked = await self.app.run.store.deliveries.told_by_another(
             str(source), company, record, self.app.now(), "another bot has told the client"
         )
+        if not marked:
+            return _problem(400, "this booking is not known yet, and several salons are served: say company_id too")
         self.app.run.work.set()
         return JSONResponse({"success": True})
 
@@ -250,6 +252,11 @@ class Endpoints:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         given = bearer or request.cookies.get("vestnik", "")
         return any(same_secret(given, token) for token in (self.app.token, *others) if token)
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    """A number that a BIGINT column takes."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _moment(raw: object, now: datetime) -> datetime:

@@ -156,7 +156,7 @@ class EventFacts(Struct, frozen=True):
     """What a rule may know of the event that asks.
 
     `at` is the arrival, `changed_at` when the sender says the change was made, `since` the arrival of the first event of this booking
-    that is still undecided. `repeat` is true when the same event came again after it had been taken in.
+    that is still undecided (1970 before an attempt to send: all are decided). `repeat` is true when the same event came again after it had been taken in.
     """
 
     event_id: str

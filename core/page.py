@@ -64,10 +64,14 @@ def _login(problem: str = "") -> HTMLResponse:
 async def _sign_in(app: Vestnik, request: Request) -> Response:
     from urllib.parse import parse_qs
 
-    from core.endpoints import body_of
+    from core.endpoints import TooLarge, body_of
     from core.proof import same_secret
 
-    given = parse_qs((await body_of(request)).decode("utf-8", "replace")).get("token", [""])[0].strip()
+    try:
+        form = (await body_of(request)).decode("utf-8", "replace")
+    except TooLarge:
+        return Response("the body is larger than 1 MiB", 413)
+    given = parse_qs(form, max_num_fields=100).get("token", [""])[0].strip()
     if not same_secret(given, app.token):
         return _login('<p class="note">Это не тот токен.</p>')
     answer = RedirectResponse("/", 303)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from core.store.people import Health
 SOURCE_PACE: Rates = ((5, 1.0), (200, 60.0))  # requests in seconds: what booking APIs allow
 
 Clock = Callable[[], datetime]
+log = logging.getLogger("vestnik.alert")
 
 
 def utc_now() -> datetime:
@@ -71,6 +73,11 @@ class Runtime:
     def source_http(self, config: Any) -> httpx.AsyncClient:
         """The client for a source: its sender counts requests, and shuts out who asks too often."""
         return self.http(config, SOURCE_PACE)
+
+    async def alert(self, key: str, text: str) -> None:
+        """A person has to see it: in the log, in `stats` and on the page; the same one once an hour."""
+        if await self.store.people.alert(key, text, self.now(), self.config.alert.every):
+            log.error("outcome=alert key=%s reason=%s", key.replace(" ", "_"), text)
 
     async def close(self) -> None:
         for client in self._clients.values():

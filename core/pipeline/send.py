@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
@@ -50,6 +50,7 @@ LEASE = timedelta(seconds=20)  # renewed while its worker lives
 _BATCH = 100
 _LONGEST_SEND = 90.0  # seconds
 _CHECK_AFTER = timedelta(minutes=1)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # it is decided: no event waits for further ones
 
 
 class Leaving(Struct, frozen=True):
@@ -216,7 +217,7 @@ class Sender:
             booking=told,
             announced=before,
             changed=differences(before, told) if before and told else frozenset(),
-            event=EventFacts(row.event_id, action, row.created_at, row.created_at, changed_at),
+            event=EventFacts(row.event_id, action, row.created_at, _LONG_AGO, changed_at),
             contact=msgspec.structs.replace(person.contact, phone=row.phone),
             salon=self.run.config.salon_of(row.company_id),
             test=row.is_test,
@@ -329,8 +330,7 @@ class Sender:
 
     async def alert(self, key: str, text: str) -> None:
         """A person has to see it: in the log, in `stats` and on the page; the same one once an hour."""
-        if await self.run.store.people.alert(key, text, self.run.now(), self.run.config.alert.every):
-            log.error("outcome=alert key=%s reason=%s", key.replace(" ", "_"), text)
+        await self.run.alert(key, text)
 
     def _end(self, row: Notification, status: str, now: datetime, error: str | None = None, **more: object) -> Finish:
         line = JournalLine(now, row.event_id, "send", status, row.transport, error, row.notification_id)

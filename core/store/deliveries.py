@@ -188,11 +188,15 @@ class Deliveries:
         found = await self._work.submit(statement("resend"), [{"key": key, "record": record, "now": now, "deadline": deadline}])
         return [notification_row(row) for row in found[0]]
 
-    async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> None:
-        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead."""
-        await self._work.submit(self._told, [(source, company, record, now, reason)])
+    async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> bool:
+        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead.
 
-    async def _told(self, tx: Tx, asked: list[Any]) -> list[None]:
+        False where it is unknown and nobody says whose it is.
+        """
+        return bool((await self._work.submit(self._told, [(source, company, record, now, reason)]))[0])
+
+    async def _told(self, tx: Tx, asked: list[Any]) -> list[bool]:
+        marked = []
         for source, company, record, now, reason in asked:
             rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
             for row in rows:
@@ -201,7 +205,8 @@ class Deliveries:
                 )
             if not rows and company:
                 await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
-        return [None] * len(asked)
+            marked.append(bool(rows or company))
+        return marked
 
 
 def _key_values(key: Key) -> dict[str, Any]:

@@ -1,0 +1,999 @@
+"""The HTTP edge, on both databases: what is answered, what is stored, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from core.app import create_app, operator_token
+from core.config import build
+from core.errors import ConfigError
+from core.store.engine import when
+from tests.conftest import NOON, PAYLOADS, TOKEN, Clock, Driver, body, drive, settings
+from tests.test_stories import CREATED
+
+Play = Callable[..., Any]
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+SECRET = "a-secret"
+OPEN = "0.0.0.0"  # noqa: S104  what must be refused
+FLAT = {
+    "phone": "+79000000088",
+    "eventType": "record.created",
+    "service": "МУЖСКАЯ СТРИЖКА",
+    "master": "Бари",
+    "datetime": "2025-08-21T14:30:00+03:00",
+    "cost": 1000,
+    "first_cost": 2000,
+    "discount": 50,
+    "clientName": "Арсен",
+    "comment": "",
+}
+
+
+def signed(content: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {"X-Webhook-Signature": hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()}
+
+
+async def events(app: Driver) -> list[dict[str, Any]]:
+    return await app.rows("SELECT * FROM webhook_events ORDER BY id")
+
+
+# --- the webhook
+
+
+@pytest.mark.parametrize("path", ["/webhook/yclients", "/webhook/yclients/events"])
+def test_both_addresses_take_the_webhook(play: Play, path: str) -> None:
+    """The predecessor's second address does the same as the first."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post(body("record_create_discount50"), path)
+        key = answered.json()["eventId"]
+        assert (answered.status_code, answered.json()) == (200, {"success": True, "eventId": key})
+        await app.settle()
+        assert [(row["event_id"], row["event_type"], row["status"]) for row in await events(app)] == [
+            (key, "record.created", "processed")
+        ]
+        assert await app.texts() == [CREATED]
+
+    play(story)
+
+
+def test_a_browser_gets_a_sentence(play: Play) -> None:
+    """People open the address in a browser; nothing is stored."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.get("/webhook/yclients")
+        assert (answered.status_code, answered.text) == (
+            200,
+            "Vestnik listens here. YCLIENTS and other senders post their events to this address.\n",
+        )
+        assert await events(app) == []
+
+    play(story)
+
+
+def test_an_unknown_source_is_404(play: Play) -> None:
+    """A misspelt address is seen by who sets it up; nothing is stored."""
+
+    async def story(app: Driver) -> None:
+        for path in ("/webhook/ycleints", "/webhook/ycleints/events"):
+            answered = await app.post(body("record_create_admin"), path)
+            assert (answered.status_code, answered.json()) == (404, {"success": False, "error": "there is no source `ycleints`"})
+        assert await events(app) == []
+
+    play(story)
+
+
+def test_the_same_event_again_has_the_same_id(play: Play) -> None:
+    """A repeat is counted on its row, named by `same_event`, and tells nobody anything."""
+
+    async def story(app: Driver) -> None:
+        first = await app.tell(body("record_create_discount50"))
+        again = await app.tell(body("record_create_discount50"), path="/webhook/yclients/events")
+        assert (again["event_id"], again["repeats"]) == (first["event_id"], 1)
+        assert [line["plugin"] for line in again["journal"] if line["stage"] == "receive"] == ["same_event"]
+        assert (len(await events(app)), await app.texts()) == (1, [CREATED])
+
+    play(story)
+
+
+def test_an_array_answers_its_first(play: Play) -> None:
+    """An array is several events; the answer names the first."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post((PAYLOADS / "yclients" / "events_array.json").read_bytes())
+        stored = await events(app)
+        assert len(stored) == len(json.loads((PAYLOADS / "yclients" / "events_array.json").read_text(encoding="utf-8"))) > 1
+        assert answered.json() == {"success": True, "eventId": stored[0]["event_id"]}
+
+    play(story)
+
+
+# --- the secret
+
+
+def test_secret_in_the_query_or_signature_over_the_raw_bytes(play: Play) -> None:
+    """Either proof is enough, also where the bytes are no canonical JSON; the signature is of the bytes, not of what they mean."""
+
+    async def story(app: Driver) -> None:
+        raw = json.dumps(body("record_create_admin"), ensure_ascii=False, indent=3).encode() + b"\r\n"
+        assert (await app.post(raw, f"/webhook/yclients?secret={SECRET}")).status_code == 200
+        assert (await app.post(raw, f"/webhook/yclients/events?secret={SECRET}")).status_code == 200
+        assert (await app.post(raw, headers=signed(raw))).status_code == 200
+        prefixed = {"X-Webhook-Signature": "sha256=" + signed(raw)["X-Webhook-Signature"].upper()}
+        assert (await app.post(raw, headers=prefixed)).status_code == 200
+        assert (await app.post(raw.strip(), headers=signed(raw))).status_code == 401
+        assert (await app.post(raw, headers=signed(raw, "other"))).status_code == 401
+        assert [row["repeats"] for row in await events(app)] == [3]
+
+    play(story, source={"yclients": {"secret": SECRET}})
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/webhook/yclients", {}),
+        ("/webhook/yclients/events", {}),
+        ("/webhook/yclients?secret=", {}),
+        ("/webhook/yclients?secret=a-secre", {}),
+        ("/webhook/yclients?secret=%D0%B0%ff", {}),
+        ("/webhook/yclients?Secret=a-secret", {}),
+        ("/webhook/yclients", {"X-Webhook-Signature": ""}),
+        ("/webhook/yclients", {"X-Webhook-Signature": "a-secret"}),
+        ("/webhook/yclients", BEARER),
+    ],
+)
+def test_without_proof_nothing_is_stored(play: Play, path: str, headers: dict[str, str]) -> None:
+    """401, nothing stored, and the answer does not say which proof was wrong; the operator's token is no proof."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post(body("record_create_admin"), path, headers=headers)
+        assert (answered.status_code, answered.json()) == (401, {"success": False, "error": "the secret is missing or wrong"})
+        assert (await events(app), await app.messages()) == ([], [])
+
+    play(story, source={"yclients": {"secret": SECRET}})
+
+
+def test_refusals_are_counted_by_source_and_hour(play: Play) -> None:
+    """A refused webhook is lost for ever, so somebody must see how many there were and when."""
+
+    async def story(app: Driver) -> None:
+        for _ in range(3):
+            await app.post(body("record_create_admin"))
+        await app.settle(3600)
+        await app.post(b"")
+        rows = await app.rows("SELECT source, hour, count FROM refusals ORDER BY hour")
+        assert [(row["source"], when(row["hour"]), row["count"]) for row in rows] == [
+            ("yclients", NOON, 3),
+            ("yclients", NOON + timedelta(hours=1), 1),
+        ]
+
+    play(story, source={"yclients": {"secret": SECRET}})
+
+
+@pytest.mark.parametrize("secret", [None, ""])
+@pytest.mark.parametrize("host", [OPEN, "::", "192.168.0.5", "salon.example"])
+def test_no_secret_and_an_open_address_is_refused(tmp_path: Path, host: str, secret: str | None) -> None:
+    """Without a secret nobody but this machine may post: the start is refused with a sentence."""
+    raw = settings("sqlite:///x.db", server={"host": host}, source={"yclients": {} if secret is None else {"secret": secret}})
+    with pytest.raises(ConfigError) as caught:
+        create_app(build(raw, tmp_path / "config.toml", {}))
+    assert str(caught.value) == (
+        f"{tmp_path}/config.toml [source.yclients] secret: none is set, and [server] host {host} is open to the world; "
+        'set one, or write secret = "none" if that is meant'
+    )
+
+
+def test_a_secret_below_a_salon_only_is_none(tmp_path: Path) -> None:
+    """A webhook names no salon before it is read, so a secret in a salon's table alone protects nothing."""
+    raw = settings("sqlite:///x.db", server={"host": OPEN}, source={"yclients": None})
+    raw["salon"]["962302"] = {**raw["salon"]["962302"], "source": {"yclients": {"secret": SECRET}}}
+    with pytest.raises(ConfigError, match="secret: none is set"):
+        create_app(build(raw, tmp_path / "config.toml", {}))
+
+
+@pytest.mark.parametrize(
+    ("host", "secret", "warnings"),
+    [
+        (OPEN, SECRET, []),
+        ("127.0.0.1", SECRET, []),
+        (OPEN, "none", ["[source.yclients] has no secret: whoever knows the address can post events"]),
+        ("127.0.0.1", None, ["[source.yclients] has no secret: whoever knows the address can post events"]),
+        ("::1", None, ["[source.yclients] has no secret: whoever knows the address can post events"]),
+        ("localhost", None, ["[source.yclients] has no secret: whoever knows the address can post events"]),
+    ],
+)
+def test_no_secret_is_said_loudly(tmp_path: Path, host: str, secret: str | None, warnings: list[str]) -> None:
+    """On loopback, or with "none" written, it starts, and warns."""
+    raw = settings("sqlite:///x.db", server={"host": host}, source={"yclients": {"secret": secret} if secret else {}})
+    app = create_app(build(raw, tmp_path / "config.toml", {}))
+    assert app.state.vestnik.warnings == warnings
+
+
+def test_open_on_purpose_takes_everything(play: Play) -> None:
+    """`secret = "none"` is no password: nobody has to send the word."""
+
+    async def story(app: Driver) -> None:
+        assert (await app.post(body("record_create_admin"))).status_code == 200
+
+    play(story, server={"host": OPEN}, source={"yclients": {"secret": "none"}})
+
+
+# --- what cannot be read
+
+ODD = {
+    "empty": b"",
+    "spaces": b" \n",
+    "binary": b"\x00\xff\xfe\x80PNG\r\n",
+    "text": "привет".encode(),
+    "half": b'{"company_id": 962302, "resource": "record", "data": {"id": 1',
+    "null": b"null",
+    "number": b"42",
+    "NaN": b"NaN",
+    "string": b'"record"',
+    "empty array": b"[]",
+    "empty object": b"{}",
+    "array of others": b'[1, null, "x", []]',
+    "no resource": b'{"company_id": 962302, "data": {"id": 5}}',
+    "resource of another kind": b'{"company_id": 962302, "resource": ["record"], "data": {"id": 5}}',
+    "form": b"a=1&b=2",
+    "nested": b"[" * 50_000,
+    "nested in an object": b'{"resource":' * 50_000,
+    "lone surrogate": b'{"x": "\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_cannot_be_read_is_stored_and_answered_200(play: Play, name: str) -> None:
+    """It would never come again: the body is kept as unreadable, with the reason, and the next event is taken as ever."""
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(ODD[name])
+        assert (told["status"], told["event_type"]) == ("unreadable", "unreadable")
+        assert told["reason"]
+        assert told["payload"] == ODD[name].decode("utf-8", "replace").replace("\x00", "")
+        assert (await app.tell(body("record_create_discount50")))["status"] == "processed"
+        assert await app.texts() == [CREATED]
+
+    play(story)
+
+
+def wrapped() -> dict[str, tuple[bytes, str]]:
+    plain = json.dumps(body("record_create_discount50"))
+    return {
+        "no content type": (plain.encode(), ""),
+        "labelled as text": (plain.encode(), "text/plain"),
+        "labelled as a form": (plain.encode(), "application/x-www-form-urlencoded"),
+        "value of a field": (b"payload=" + quote(plain).encode(), "application/x-www-form-urlencoded"),
+        "second field": (b"a=1&data=" + quote(plain).encode() + b"&b=2", "application/x-www-form-urlencoded"),
+        "key of a field": (quote(plain).encode() + b"=", "application/x-www-form-urlencoded"),
+        "with a BOM": (b"\xef\xbb\xbf" + plain.encode(), "application/json"),
+        "with NaN": (plain.replace('"cost_per_unit": 2000', '"cost_per_unit": NaN').encode(), "application/json"),
+        "with a raw tab": (plain.replace('"comment": ""', '"comment": "a\tb"').encode(), "application/json"),
+        "with a NUL": (plain.replace('"comment": ""', '"comment": "a\\u0000b"').encode(), "application/json"),
+        "with a lone surrogate": (plain.replace('"comment": ""', '"comment": "\\ud83d"').encode(), "application/json"),
+        "with a huge number": (plain.replace('"votes_count": 0', '"votes_count": 1' + "0" * 400).encode(), "application/json"),
+        "in an array": (f"[{plain}]".encode(), "application/json"),
+    }
+
+
+@pytest.mark.parametrize("name", wrapped())
+def test_however_it_is_wrapped(play: Play, name: str) -> None:
+    """The same event in any wrapping ends in the same text, whatever the content type says."""
+
+    async def story(app: Driver) -> None:
+        content, kind = wrapped()[name]
+        told = await app.tell(content, headers={"Content-Type": kind} if kind else {})
+        assert (told["status"], await app.texts()) == ("processed", [CREATED])
+
+    play(story)
+
+
+def test_an_array_of_good_and_bad(play: Play) -> None:
+    """What can be read is told; the rest of the array is kept as unreadable."""
+
+    async def story(app: Driver) -> None:
+        told = await app.tell([body("record_create_discount50"), 7, {"a": 1}])
+        assert told["status"] == "processed"
+        assert [(row["status"], row["payload"]) for row in (await events(app))[1:]] == [("unreadable", '[7,{"a":1}]')]
+        assert await app.texts() == [CREATED]
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    "path", ["/webhook/yclients", "/webhook/yclients/events", "/callback/green_api", "/activity", "/webhook/yclients/test", "/"]
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_over_one_mib_is_413(play: Play, path: str, chunked: bool) -> None:
+    """More than 1 MiB is refused everywhere, whether its length is told ahead or it comes in pieces; nothing is stored."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b"x" * 65536
+
+    async def story(app: Driver) -> None:
+        content: Any = pieces() if chunked else b"x" * (1024 * 1024 + 1)
+        answered = await app.http.post(path, content=content, headers=BEARER)
+        assert ("content-length" in answered.request.headers) is not chunked
+        assert answered.status_code == 413
+        assert await events(app) == []
+        assert await app.rows("SELECT * FROM callbacks") == []
+
+    play(story, send={"green_api": {}}, route={"transport": {"whatsapp": "console"}})
+
+
+def test_one_mib_exactly_is_taken(play: Play) -> None:
+    """The limit itself is inside."""
+
+    async def story(app: Driver) -> None:
+        plain = json.dumps(body("record_create_discount50")).encode()
+        told = await app.tell(plain + b" " * (1024 * 1024 - len(plain)))
+        assert told["status"] == "processed"
+
+    play(story)
+
+
+# --- what is none of our business
+
+
+PAYMENT = "finances_operation: a payment changes nothing that a client must be told about the booking"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason"),
+    [
+        ("finances_operation_create_2020", "finances_operation.created", PAYMENT),
+        ("finances_operation_create_2026", "finances_operation.created", PAYMENT),
+        ("finances_operation_delete", "finances_operation.deleted", PAYMENT),
+        ("staff_update", "staff.updated", "staff: not about a booking"),
+        ("schedule_update", "schedule.updated", "schedule: not about a booking"),
+        ("marketplace_uninstall", "marketplace.uninstall", "marketplace `uninstall`: about the app, not about a booking"),
+    ],
+)
+def test_other_resources_are_stored_and_ignored(play: Play, name: str, kind: str, reason: str) -> None:
+    """They are kept with the reason, never dropped, and tell nobody anything."""
+
+    async def story(app: Driver) -> None:
+        raw = json.loads((PAYLOADS / "yclients" / f"{name}.json").read_text(encoding="utf-8"))
+        told = await app.tell(raw)
+        assert (told["event_type"], told["status"], told["rule"], told["reason"]) == (kind, "ignored", None, reason)
+        assert json.loads(told["payload"]) == raw
+        assert await app.messages() == []
+
+    play(story, salon={"962302": {}, **{str(number): {} for number in (123, 28103, 122686, 798764)}})
+
+
+def test_a_salon_that_is_not_listed(play: Play) -> None:
+    """Once a salon is listed, the events of others are stored and ignored with that reason."""
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50", company_id=555))
+        assert (told["status"], told["company_id"], told["reason"]) == ("ignored", 555, "salon 555 is not listed in config.toml")
+        assert await app.messages() == []
+
+    play(story)
+
+
+# --- the test endpoint
+
+
+def test_the_flat_body_sends_the_first_text(play: Play) -> None:
+    """The predecessor's body goes through the whole pipeline and is answered with what became of it."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post(FLAT, "/webhook/yclients/test", headers=BEARER)
+        said = answered.json()
+        assert answered.status_code == 200
+        assert list(said) == ["success", "eventId", "status", "message", "reason"]
+        assert said == {"success": True, "eventId": said["eventId"], "status": "sent", "message": CREATED, "reason": None}
+        assert said["eventId"].startswith("test_")
+        told = await app.story(said["eventId"])
+        assert (told["status"], told["company_id"], told["source"]) == ("processed", 962302, "yclients")
+        assert told["record_id"] < 0
+        assert await app.rows("SELECT * FROM appointments_cache") == []
+        assert await app.rows("SELECT * FROM webhook_stats_24h") == []
+        assert await app.rows("SELECT * FROM notification_stats_24h") == []
+        row = (await app.messages())[0]
+        assert (row["phone"], row["record_id"], row["notification_type"]) == ("+79000000088", told["record_id"], "booking_created")
+
+    play(story)
+
+
+def test_each_test_is_a_new_booking(play: Play) -> None:
+    """The same body again is sent again: another booking, another id."""
+
+    async def story(app: Driver) -> None:
+        said = [(await app.post(FLAT, "/webhook/yclients/test", headers=BEARER)).json() for _ in range(3)]
+        assert len({entry["eventId"] for entry in said}) == 3
+        assert [entry["status"] for entry in said] == ["sent"] * 3
+        assert len({row["record_id"] for row in await app.messages()}) == 3
+
+    play(story)
+
+
+def test_a_test_of_the_past_is_sent(play: Play) -> None:
+    """Rules that judge by the clock let a test pass: the documented body has a date of 2025."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/activity", json={"phone": FLAT["phone"]}, headers=BEARER)
+        said = (await app.post(FLAT, "/webhook/yclients/test", headers=BEARER)).json()
+        assert (said["status"], said["message"]) == ("sent", CREATED)
+
+    play(
+        story,
+        clock=Clock(NOON + timedelta(days=400, hours=12)),
+        filter={"settle": {"wait": "20s"}, "quiet_hours": {"from": "20:00", "to": "12:00"}},
+    )
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer bots"}])
+def test_a_test_needs_the_operators_token(play: Play, headers: dict[str, str]) -> None:
+    """Without it 401 and nothing stored; the bot's token is for /activity only."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post(FLAT, "/webhook/yclients/test", headers=headers)
+        assert (answered.status_code, answered.json()) == (
+            401,
+            {"success": False, "error": "send the operator's token: Authorization: Bearer …"},
+        )
+        assert await events(app) == []
+
+    play(story, server={"bot_token": "bots"})
+
+
+def test_only_phones_holds_for_a_test(play: Play) -> None:
+    """A trial run writes to nobody else, not even by the test endpoint."""
+
+    async def story(app: Driver) -> None:
+        said = (await app.post(FLAT, "/webhook/yclients/test", headers=BEARER)).json()
+        assert (said["success"], said["status"], said["message"]) == (False, "withheld", CREATED)
+        assert said["reason"] == "only_phones: trial run: +7900…88 is not among the listed phones (1)"
+        assert await app.texts() == []
+
+    play(story, filter={"only_phones": {"phones": ["+79111111111"]}})
+
+
+def test_own_comment_answers_the_rule(play: Play) -> None:
+    """A suppressed test says which rule and why."""
+
+    async def story(app: Driver) -> None:
+        said = (await app.post({**FLAT, "comment": "Запись через AI Admin"}, "/webhook/yclients/test", headers=BEARER)).json()
+        assert (said["success"], said["status"], said["message"]) == (False, "suppressed", None)
+        assert said["reason"].startswith("own_comment: ")
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("change", "heading"),
+    [
+        ({"eventType": "record.updated"}, "📝 *Ваша запись изменена*"),
+        ({"eventType": "record.deleted"}, "❌ *Ваша запись отменена*"),
+        ({"phone": 89000000088, "cost": "1000", "first_cost": "2000.0", "companyId": "962302"}, "✅ *Вы записаны!*"),
+    ],
+)
+def test_other_tests(play: Play, change: dict[str, Any], heading: str) -> None:
+    """The other types, and numbers as text."""
+
+    async def story(app: Driver) -> None:
+        said = (await app.post({**FLAT, **change}, "/webhook/yclients/test", headers=BEARER)).json()
+        assert said["status"] == "sent", said
+        assert said["message"].splitlines()[0] == heading
+
+    play(story)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"phone": []}', b'"\xff"', b"[" * 90_000])
+def test_a_test_that_cannot_be_read_is_400(play: Play, content: bytes) -> None:
+    """Whoever tries it out is told at once; nothing is stored."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post(content, "/webhook/yclients/test", headers=BEARER)
+        assert answered.status_code == 400
+        assert answered.json()["error"].startswith("the body cannot be read: ")
+        assert await events(app) == []
+
+    play(story)
+
+
+def test_a_test_without_a_phone_is_told_so(play: Play) -> None:
+    """No phone is a reason, not an error."""
+
+    async def story(app: Driver) -> None:
+        said = (await app.post({"service": "x"}, "/webhook/yclients/test", headers=BEARER)).json()
+        assert (said["success"], said["status"], said["message"], said["reason"]) == (False, "suppressed", None, "no phone")
+
+    play(story)
+
+
+# --- another bot
+
+
+def test_activity_feeds_recent_chat(play: Play) -> None:
+    """The client is talking to the other bot, so it knows of the booking already."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.post("/activity", json={"phone": "8 (900) 000-00-88"}, headers=BEARER)
+        assert (answered.status_code, answered.json()) == (200, {"success": True})
+        changed = NOON + timedelta(minutes=3)
+        await app.settle(180)
+        told = await app.tell(body("record_create_discount50", last_change_date=f"{changed:%Y-%m-%dT%H:%M:%S}+0000"))
+        assert (told["status"], told["rule"]) == ("suppressed", "recent_chat")
+        assert await app.messages() == []
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("at", "rule"),
+    [
+        ("2025-08-20T08:56:00+00:00", "recent_chat"),
+        ("2025-08-20T11:56:00+03:00", "recent_chat"),
+        ("2025-08-20T08:54:00", None),
+        ("2099-01-01T00:00:00Z", "recent_chat"),
+        (1755680160, "recent_chat"),
+        ("yesterday", "recent_chat"),
+    ],
+)
+def test_activity_says_when(play: Play, at: Any, rule: str | None) -> None:
+    """`at` counts where it can be read; it is never in the future, and what cannot be read is now."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/activity", json={"phone": "+79000000088", "at": at}, headers=BEARER)
+        told = await app.tell(body("record_create_discount50", last_change_date="2025-08-20T12:00:00+0300"))
+        assert told["rule"] == rule
+
+    play(story)
+
+
+def test_settle_waits_once(play: Play) -> None:
+    """The message leaves as soon as it is decided: 20 s after the first event, not another 20 s later."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(body("record_create_discount50"))
+        await app.settle(19)
+        assert await app.texts() == []
+        await app.settle(1)
+        assert await app.texts() == [CREATED]
+
+    play(story, filter={"settle": {"wait": "20s"}})
+
+
+def test_told_after_the_webhook(play: Play) -> None:
+    """The bot has told the client while the message waited: what waits is withdrawn, and later changes are compared with that."""
+
+    async def story(app: Driver) -> None:
+        key = (await app.post(body("record_create_discount50"))).json()["eventId"]
+        await app.settle(1)
+        answered = await app.http.post("/activity", json={"record_id": 1213336367, "told": True}, headers=BEARER)
+        assert (answered.status_code, answered.json()) == (200, {"success": True})
+        await app.settle(60)
+        assert await app.texts() == []
+        assert (await app.story(key))["status"] == "suppressed"
+        await app.tell(
+            body(
+                "record_create_discount50",
+                status="update",
+                date="2025-08-21 16:00:00",
+                datetime="2025-08-21T16:00:00+03:00",
+                last_change_date="2025-08-20T12:05:00+0300",
+            )
+        )
+        await app.settle(60)
+        assert [text.splitlines()[0] for text in await app.texts()] == ["📝 *Ваша запись изменена*"]
+
+    play(story, filter={"settle": {"wait": "20s"}})
+
+
+def test_told_before_the_webhook(play: Play) -> None:
+    """The bot is faster than YCLIENTS: the mark waits for the booking."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/activity", json={"record_id": 1213336367, "told": True}, headers=BEARER)
+        told = await app.tell(body("record_create_discount50"))
+        assert (told["status"], await app.texts()) == ("suppressed", [])
+        await app.tell(
+            body(
+                "record_create_discount50",
+                status="update",
+                date="2025-08-21 16:00:00",
+                datetime="2025-08-21T16:00:00+03:00",
+                last_change_date="2025-08-20T12:05:00+0300",
+            )
+        )
+        assert [text.splitlines()[0] for text in await app.texts()] == ["📝 *Ваша запись изменена*"]
+
+    play(story)
+
+
+def test_told_of_whom(play: Play) -> None:
+    """With several salons an unknown booking cannot be marked without its salon, and that is said, not swallowed."""
+
+    async def story(app: Driver) -> None:
+        mark = {"record_id": 1213336367, "told": True}
+        answered = await app.http.post("/activity", json=mark, headers=BEARER)
+        assert (answered.status_code, answered.json()["error"]) == (
+            400,
+            "this booking is not known yet, and several salons are served: say company_id too",
+        )
+        assert (await app.http.post("/activity", json={**mark, "company_id": 962302}, headers=BEARER)).status_code == 200
+        assert (await app.tell(body("record_create_discount50")))["status"] == "suppressed"
+        assert (await app.http.post("/activity", json=mark, headers=BEARER)).status_code == 200
+
+    play(story, salon={"5": {}})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"[]", b"{}", b"nonsense", b'"\xff"', b'{"a":' + b"[" * 90_000, b'{"phone": null}', b'{"phone": "12"}', b'{"phone": ["+79000000088"]}',
+        b'{"record_id": 5}', b'{"record_id": 5, "told": false}', b'{"record_id": "x", "told": true}', b'{"record_id": true, "told": true}',
+        b'{"record_id": 99999999999999999999, "told": true}',
+    ],
+)  # fmt: skip
+def test_activity_that_cannot_be_read_is_400(play: Play, content: bytes) -> None:
+    """The author of the other bot is told what to send."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.post("/activity", content=content, headers=BEARER)
+        assert answered.status_code == 400
+        assert answered.json()["success"] is False
+
+    play(story)
+
+
+def test_the_bots_token_is_for_activity_only(play: Play) -> None:
+    """`bot_token` opens /activity and nothing else; without a token nobody gets in."""
+
+    async def story(app: Driver) -> None:
+        bot = {"Authorization": "Bearer bots"}
+        assert (await app.http.post("/activity", json={"phone": "+79000000088"}, headers=bot)).status_code == 200
+        assert (await app.http.post("/activity", json={"phone": "+79000000088"}, headers=BEARER)).status_code == 200
+        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer x"}, {"Authorization": "bots2"}):
+            refused = await app.http.post("/activity", json={"phone": "+79000000088"}, headers=headers)
+            assert (refused.status_code, refused.json()["error"]) == (
+                401,
+                "send the operator's token, or [server] bot_token: Authorization: Bearer …",
+            )
+        assert "Последние события" not in (await app.http.get("/", headers=bot)).text
+
+    play(story, server={"bot_token": "bots"})
+
+
+# --- what gateways report
+
+
+def green(name: str, **changes: Any) -> dict[str, Any]:
+    return {**json.loads((PAYLOADS / "transports" / "green_api" / f"{name}.json").read_text(encoding="utf-8")), **changes}
+
+
+def inbound(text: str) -> dict[str, Any]:
+    found = green("webhook.inbound_text", timestamp=int(NOON.timestamp()))
+    found["senderData"]["chatId"] = found["senderData"]["sender"] = "79000000088@c.us"
+    found["messageData"]["textMessageData"]["textMessage"] = text
+    return found
+
+
+BESIDE = {"send": {"green_api": {"id_instance": "1101000001"}}, "route": {"transport": {"whatsapp": "console"}}}
+
+
+def test_an_inbound_message_feeds_recent_chat(play: Play) -> None:
+    """The client wrote to the salon's number: the booking that the bot makes then is known to them."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.post("/callback/green_api", json=inbound("Запишите меня"))
+        assert (answered.status_code, answered.json()) == (200, {"success": True})
+        await app.settle(60)
+        told = await app.tell(body("record_create_discount50", last_change_date="2025-08-20T12:01:00+0300"))
+        assert (told["status"], told["rule"]) == ("suppressed", "recent_chat")
+
+    play(story, **BESIDE)
+
+
+@pytest.mark.parametrize("word", ["СТОП", "стоп", " Stop. ", "STOP!"])
+def test_stop_opts_out_and_start_comes_back(play: Play, word: str) -> None:
+    """СТОП, the whole message, ends messages to this phone until СТАРТ."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/callback/green_api", json=inbound(word))
+        await app.settle(3600)
+        told = await app.tell(body("record_create_discount50", last_change_date="2025-08-20T13:00:00+0300"))
+        assert (told["status"], told["rule"]) == ("suppressed", "opt_out")
+        await app.http.post("/callback/green_api", json=inbound("Старт"))
+        await app.settle(3600)
+        moved = {
+            "date": "2025-08-21 16:00:00",
+            "datetime": "2025-08-21T16:00:00+03:00",
+            "last_change_date": "2025-08-20T14:00:00+0300",
+        }
+        told = await app.tell(body("record_create_discount50", status="update", **moved))
+        assert told["status"] == "processed"
+
+    play(story, **BESIDE)
+
+
+def test_stop_inside_a_message_is_none(play: Play) -> None:
+    """A sentence that has the word in it opts nobody out."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/callback/green_api", json=inbound("стоп, а можно на завтра?"))
+        await app.settle(3600)
+        assert (await app.tell(body("record_create_discount50", last_change_date="2025-08-20T13:00:00+0300")))[
+            "status"
+        ] == "processed"
+
+    play(story, **BESIDE)
+
+
+def test_delivered_is_noted(play: Play) -> None:
+    """A status from the gateway sets `delivered_at`, then `read_at`, on the row of its message."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        said = json.dumps(green("send.ok")).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(said), said))
+        await writer.drain()
+        writer.close()
+
+    async def story(app: Driver) -> None:
+        async with await asyncio.start_server(gateway, sock=listening):
+            await app.tell(body("record_create_discount50"))
+        row = (await app.messages())[0]
+        assert (row["status"], row["transport"], row["provider_message_id"]) == ("sent", "green_api", green("send.ok")["idMessage"])
+        assert (row["delivered_at"], row["read_at"]) == (None, None)
+        for minutes, status in ((1, "delivered"), (2, "read")):
+            at = NOON + timedelta(minutes=minutes)
+            report = green(f"webhook.status_{status}", idMessage=row["provider_message_id"], timestamp=int(at.timestamp()))
+            report["chatId"] = "79000000088@c.us"
+            assert (await app.http.post("/callback/green_api", json=report)).status_code == 200
+            await app.settle(60)
+            row = (await app.messages())[0]
+            assert (row["status"], when(row[f"{status}_at"])) == (status, at)
+
+    port = listening.getsockname()[1]
+    green_api = {"base_url": f"http://127.0.0.1:{port}", "id_instance": "1101000001", "token": "t"}
+    play(story, send={"console": None, "green_api": green_api})
+
+
+def test_a_callback_that_cannot_be_read_is_kept(play: Play) -> None:
+    """A gateway that gets an error would send the same one for ever: 200, kept as unreadable."""
+
+    async def story(app: Driver) -> None:
+        for content in (b"", b"nonsense", b"[]", b"\xff\x00"):
+            assert (await app.http.post("/callback/green_api", content=content)).status_code == 200
+        rows = await app.rows("SELECT status, payload FROM callbacks ORDER BY id")
+        assert [row["status"] for row in rows] == ["unreadable"] * 4
+        assert rows[1]["payload"] == "nonsense"
+
+    play(story, **BESIDE)
+
+
+def test_a_callback_without_proof(play: Play) -> None:
+    """A wrong token is 401, counted under the transport's name, and nothing is stored."""
+
+    async def story(app: Driver) -> None:
+        assert (await app.http.post("/callback/green_api", json=inbound("стоп"))).status_code == 401
+        assert (
+            await app.http.post("/callback/green_api", json=inbound("стоп"), headers={"Authorization": "Bearer hook"})
+        ).status_code == 200
+        assert len(await app.rows("SELECT * FROM callbacks")) == 1
+        assert [(row["source"], row["count"]) for row in await app.rows("SELECT source, count FROM refusals")] == [("green_api", 1)]
+
+    play(story, send={"green_api": {"webhook_token": "hook"}}, route={"transport": {"whatsapp": "console"}})
+
+
+@pytest.mark.parametrize("name", ["console", "greenapi"])
+def test_nobody_calls_back_there(play: Play, name: str) -> None:
+    """A transport that is not on, or is never called back, is 404."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.post(f"/callback/{name}", json={})
+        assert (answered.status_code, answered.json()["error"]) == (404, f"there is no transport `{name}` that is called back")
+
+    play(story)
+
+
+# --- is it well
+
+
+def test_health_ready_metrics(play: Play) -> None:
+    """Alive; ready as long as an event can be kept; counters."""
+
+    async def story(app: Driver) -> None:
+        assert (await app.http.get("/health")).json() == {"status": "ok"}
+        assert (await app.http.get("/ready")).json() == {"ready": True, "database": "ok", "spooled": 0, "transports": []}
+        await app.tell(body("record_create_discount50"))
+        metrics = await app.http.get("/metrics")
+        assert metrics.status_code == 200
+        assert metrics.headers["content-type"].startswith("text/plain")
+        assert "vestnik_" in metrics.text
+
+    play(story, record={"metrics": {}})
+
+
+# --- the page
+
+
+def test_the_page_wants_the_token(play: Play) -> None:
+    """Nobody sees a client without signing in; a wrong token is told so."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(body("record_create_discount50"))
+        seen = await app.http.get("/")
+        assert (seen.status_code, "МУЖСКАЯ" in seen.text, 'type="password"' in seen.text) == (200, False, True)
+        for given in ("wrong", "", "%00", "%ff"):
+            refused = await app.http.post("/", content=f"token={given}")
+            assert (refused.status_code, "Это не тот токен." in refused.text, "set-cookie" in refused.headers) == (401, True, False)
+
+    play(story)
+
+
+def test_the_page_tells_what_became_of_each(play: Play) -> None:
+    """Signed in, the operator sees the last events, the text or the reason of each, and no whole phone."""
+
+    async def story(app: Driver) -> None:
+        signed_in = await app.http.post("/", data={"token": TOKEN})
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+        cookie = signed_in.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "Событий пока нет." in (await app.http.get("/")).text
+        await app.tell(body("record_create_discount50"))
+        await app.tell(body("record_create_by_bot_comment"))
+        await app.tell(b"nonsense")
+        text = (await app.http.get("/")).text
+        assert CREATED in text
+        for words in (
+            "отправлено (whatsapp, console)",
+            "не отправлено",
+            "own_comment: ",
+            "не прочитано",
+            "the body is no JSON",
+            "+7900…88",
+        ):
+            assert words in text
+        assert "+79000000088" not in text
+        assert "has no secret" in text
+
+    play(story)
+
+
+def test_the_page_escapes(play: Play) -> None:
+    """A name from outside is text, never markup."""
+
+    async def story(app: Driver) -> None:
+        evil = "<script>alert(1)</script>"
+        services = [{"id": 1, "title": evil, "cost": 5, "first_cost": 5, "amount": 1}]
+        await app.tell(body("record_create_discount50", services=services))
+        await app.tell({"company_id": 962302, "resource": evil, "resource_id": 5, "status": evil, "data": {"id": 5}})
+        text = (await app.http.get("/", headers=BEARER)).text
+        assert "<script>" not in text
+        assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 2
+
+    play(story)
+
+
+# --- the operator's token
+
+
+def test_the_token_is_made_kept_and_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Made at the first start, readable by its owner alone, printed once, and the same from then on."""
+    raw = settings(f"sqlite:///{tmp_path / 'vestnik.db'}")
+    del raw["server"]["token"]
+    seen: list[str] = []
+
+    async def story(app: Driver) -> None:
+        seen.append(app.vestnik.token)
+        assert (
+            await app.http.post("/activity", json={"phone": "+79000000088"}, headers={"Authorization": f"Bearer {seen[-1]}"})
+        ).status_code == 200
+        assert (await app.http.post("/activity", json={"phone": "+79000000088"})).status_code == 401
+
+    drive(raw, tmp_path, story)
+    file = tmp_path / "vestnik.token"
+    assert capsys.readouterr().out == f"The operator's token, shown once and kept in {file}: {seen[0]}\n"
+    assert (file.stat().st_mode & 0o777, file.read_text(encoding="utf-8").strip()) == (0o600, seen[0])
+    assert len(seen[0]) >= 32
+    drive(raw, tmp_path, story)
+    assert (seen[1], capsys.readouterr().out) == (seen[0], "")
+
+
+def test_an_empty_token_file_is_no_token(tmp_path: Path) -> None:
+    """An empty file (a full disk, a careless hand) opens no door: a token is made."""
+    raw = settings(f"sqlite:///{tmp_path / 'vestnik.db'}")
+    del raw["server"]["token"]
+    (tmp_path / "vestnik.token").touch(0o600)
+    made = operator_token(build(raw, tmp_path / "config.toml", {}))
+    assert len(made) >= 32
+    assert operator_token(build(raw, tmp_path / "config.toml", {})) == made
+
+
+# --- a new rule
+
+VIP = '''"""Writes to no client whose name is on the list."""
+
+from core import Case, Settings, Suppressed, Verdict, hookimpl
+
+
+class Config(Settings, frozen=True):
+    names: tuple[str, ...] = ()  # as they stand in YCLIENTS
+
+
+@hookimpl
+def filter(case: Case, config: Config) -> Verdict:
+    name = case.booking.client_name if case.booking else None
+    return Suppressed(f"{name} wants no messages") if name in config.names else None
+'''
+BREAKS = "from core import hookimpl\n{}\n@hookimpl\ndef filter(case):\n    raise RuntimeError('boom')\n"
+
+
+def private(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / "filter" / f"{name}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_a_new_rule_is_one_file_and_one_table(play: Play, tmp_path: Path) -> None:
+    """A rule of the salon's own keeps silent and names itself; two lines switch it off for one salon."""
+    private(tmp_path, "vip", VIP)
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50"))
+        assert (told["status"], told["rule"], told["reason"]) == ("suppressed", "vip", "Арсен wants no messages")
+        other = body("record_create_discount50", company_id=5)
+        other["data"]["company_id"] = 5
+        assert (await app.tell(other))["status"] == "processed"
+        assert [row["company_id"] for row in await app.messages()] == [5]
+
+    play(
+        story,
+        plugins={"path": ["."]},
+        filter={"vip": {"names": ["Арсен"]}},
+        salon={"5": {"filter": {"vip": {"enabled": False}}}},
+    )
+
+
+def test_a_broken_rule_abstains(play: Play, tmp_path: Path) -> None:
+    """A rule that breaks silences nobody, and the trace says that it broke."""
+    private(tmp_path, "broken", BREAKS.format(""))
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50"))
+        assert (told["status"], await app.texts()) == ("processed", [CREATED])
+        details = [
+            json.loads(line["detail"])["verdicts"] for line in told["journal"] if line["detail"] and "verdicts" in line["detail"]
+        ]
+        assert ["broken", "broken", "RuntimeError: boom"] in details[0]
+
+    play(story, plugins={"path": ["."]}, filter={"broken": {}})
+
+
+def test_a_broken_safety_rule_holds(play: Play, tmp_path: Path) -> None:
+    """A rule with on_error = "hold" keeps the message back; asked again and again it is parked, and an alert says so."""
+    private(tmp_path, "broken", BREAKS.format('on_error = "hold"'))
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50"))
+        assert (told["status"], await app.messages()) == ("deferred", [])
+        assert told["reason"] == "broken is broken: RuntimeError: boom"
+        for _ in range(40):
+            await app.settle(3600)
+        told = await app.story(told["event_id"])
+        assert (told["status"], await app.texts()) == ("parked", [])
+        assert [row["text"] for row in await app.rows("SELECT text FROM alerts")] == [
+            "an event is parked: broken is broken: RuntimeError: boom"
+        ]
+
+    play(story, plugins={"path": ["."]}, filter={"broken": {}})
