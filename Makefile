@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test torture check install clean
+.PHONY: demo test torture check install bench clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ check: install
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+# Beside the same stack without a database; ARGS=--quick for 90 seconds.
+bench: install
+	$(RUN)/python -m tests.bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
