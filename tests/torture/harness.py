@@ -233,7 +233,7 @@ class Campaign:
 
     @property
     def server(self) -> Server:
-        return self.nodes[0]
+        return next((node for node in self.nodes if node.alive), self.nodes[0])
 
     async def cycle(self, failpoint: str | None) -> None:
         """Start, post, die."""
@@ -243,8 +243,8 @@ class Campaign:
         if outage:
             await self.database.shut()
         await self.server.start(failpoint, settle)
-        self._book()
-        work = asyncio.create_task(self._post_all())
+        self.book()
+        work = asyncio.create_task(self.post_all())
         if outage:
             await work
             await self.database.reopen()
@@ -252,13 +252,13 @@ class Campaign:
         until = time.monotonic() + patience
         while self.server.alive and time.monotonic() < until:
             await asyncio.sleep(0.01)
-        ended = await self._die()
+        ended = await self.die()
         await work
         if ended == KILLED:
             self.verdict.reached[step] += 1
         self.verdict.cycles += 1
 
-    async def _die(self, node: int = 0) -> int:
+    async def die(self, node: int = 0) -> int:
         ended = self.nodes[node].kill()
         found = await self.database.rows(
             "SELECT lease_owner, count(*) AS n FROM booking_notifications WHERE status = 'sending' GROUP BY lease_owner"
@@ -278,27 +278,35 @@ class Campaign:
             if not waiting and not await self._unresolved():
                 break
             await asyncio.sleep(0.1)
-        assert await self.server.stop() in (0, -signal.SIGTERM), self.server.log()[-4000:]
+        for node in self.nodes:
+            if node.alive:
+                assert await node.stop() in (0, -signal.SIGTERM), node.log()[-4000:]
         await self._compare()
         return self.verdict
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        for node in self.nodes:
+            if node.alive:
+                node.kill()
 
     async def come_to_rest(self) -> None:
         """Post what is left, and wait until nothing is undecided, waiting or open."""
         began = time.monotonic()
-        await self._post_all(until_done=True)
+        await self.post_all(until_done=True)
         for _ in range(900):
             if not await self._busy():
                 break
             await asyncio.sleep(0.1)
         self.verdict.settled_after = time.monotonic() - began
 
-    def _book(self) -> None:
+    def book(self) -> None:
         for _ in range(self.per_cycle):
             states = ["create"] + ["update"] * self.chance.choice((0, 0, 1, 1, 2)) + ["delete"] * self.chance.choice((0, 0, 1))
             midnight = datetime.now(MOSCOW).replace(hour=9, minute=0, second=0, microsecond=0)
             self.bookings.append(Booking(len(self.bookings), states, midnight + timedelta(days=3)))
 
-    async def _post_all(self, *, until_done: bool = False) -> None:
+    async def post_all(self, *, until_done: bool = False) -> None:
         """Each booking in its own order, bookings at once; what is not answered is posted again when a server is there."""
         async with httpx.AsyncClient(timeout=20) as http:
             gate = asyncio.Semaphore(6)
@@ -391,6 +399,24 @@ class Campaign:
                 verdict.lost.append(f"{name}: {row['status']}, and the gateway never saw it; {story}")
 
 
+async def one_of_several_dies(url: str, folder: Path, nodes: int, seed: int) -> Verdict:
+    """Several nodes share the work; one is killed in the midst of it, and the others go on."""
+    chance = random.Random(seed)
+    async with Gateway(chance) as gateway:
+        run = Campaign(url, folder, gateway, chance, nodes=nodes, bookings=60)
+        try:
+            await asyncio.gather(*(node.start() for node in run.nodes))
+            run.book()
+            work = asyncio.create_task(run.post_all())
+            while len(gateway.ledger) < 20:  # all nodes are in the midst of it
+                await asyncio.sleep(0.005)
+            await run.die()
+            await work
+            return await run.finish()
+        finally:
+            run.end()
+
+
 def plan(cycles: int, chance: random.Random) -> list[str | None]:
     """Every step at which the process may end, in any order, and kills at random between; over again until there are enough.
 
@@ -419,6 +445,4 @@ async def campaign(url: str, folder: Path, cycles: int, seed: int, say: Any = No
                     say(run.verdict)
             return await run.finish()
         finally:
-            for node in run.nodes:
-                if node.alive:
-                    node.kill()
+            run.end()
