@@ -1,0 +1,381 @@
+"""The `vestnik` command, run as people run it: its own process, its words, its exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import body
+
+ROOT = Path(__file__).parents[1]
+PLAIN = """
+[server]
+token = "operators-token"
+[source.yclients]
+[filter.same_event]
+[filter.stale]
+[filter.unchanged]
+[filter.own_comment]
+[render.booking]
+[render.discount]
+[send.console]
+[salon.962302]
+address = "Малаховка, Южная улица, 38"
+timezone = "Europe/Moscow"
+"""
+DONE_WITHIN = 60  # seconds
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VESTNIK_", "YCLIENTS_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "300", "NO_COLOR": "1", **more}
+
+
+def vestnik(folder: Path, *words: str, **more: str) -> tuple[int, str, str]:
+    """Run a command in `folder`: exit code, what it printed, what it complained of."""
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *words],
+        cwd=folder, env=environment(**more), capture_output=True, text=True, encoding="utf-8", timeout=DONE_WITHIN, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def written(folder: Path, text: str, name: str = "config.toml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@contextmanager
+def served(folder: Path, *words: str) -> Iterator[httpx.Client]:
+    """A server on a free port, until the block ends; SIGTERM must end it well."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    written(folder, PLAIN.replace("[server]", f"[server]\nport = {port}"))
+    with (folder / "serve.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core", "serve", *words], cwd=folder, env=environment(), stdout=log, stderr=log
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+                until(lambda: up(http) or process.poll() is not None)
+                yield http
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(timeout=DONE_WITHIN)
+    assert code in (0, -signal.SIGTERM), (folder / "serve.log").read_text(encoding="utf-8")
+
+
+def up(http: httpx.Client) -> bool:
+    try:
+        return http.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(wanted: object) -> None:
+    """Ask until it is so; fail when it takes too long."""
+    ends = time.monotonic() + DONE_WITHIN
+    while not wanted():  # type: ignore[operator]
+        assert time.monotonic() < ends, "it took too long"
+        time.sleep(0.05)
+
+
+# --- what is wrong
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "worker", "plugins", "stats"])
+def test_a_mistake_ends_the_command(tmp_path: Path, command: str) -> None:
+    """One sentence on stderr, nothing on stdout, exit code 1, no traceback."""
+    written(tmp_path, PLAIN.replace("[filter.own_comment]", "[filter.own_comment]\nmraks = []"))
+    assert vestnik(tmp_path, command) == (1, "", "config.toml [filter.own_comment]: unknown key `mraks`, did you mean `marks`?\n")
+
+
+MISTAKES = [
+    ("[filters.stale]", "config.toml [filters]: unknown table, did you mean `filter`?"),
+    ("[filter.resent_chat]", "config.toml [filter.resent_chat]: there is no such plugin, did you mean `recent_chat`?"),
+    (
+        '[filter.settle]\nwait = "soon"',
+        'config.toml [filter.settle] wait: `soon` is not a duration: write it as "20s", "10m", "24h" or "90d"',
+    ),
+    (
+        '[salon.5]\ntimezone = "Europe/Moskow"',
+        "config.toml [salon.5] timezone: there is no time zone `Europe/Moskow`, did you mean `Europe/Moscow`?",
+    ),
+    ("[salon.mine]", "config.toml [salon.mine]: a salon is named by its number (company_id), such as [salon.962302]"),
+    (
+        '[record.metrics]\n[alert]\nphone = { env = "NO_SUCH" }',
+        "config.toml [alert] phone: the environment variable NO_SUCH is not set; set it, or switch the table off with `enabled = false`",
+    ),
+    (
+        "[filter.stale]",
+        "config.toml: is not TOML: cannot declare ('filter', 'stale') twice (at line 15, column 14); mend that line",
+    ),
+    (
+        "[send.waha]",
+        "config.toml: [send.console] and [send.waha] both carry whatsapp; "
+        'say which one under [route]: transport.whatsapp = "console", or switch one off',
+    ),
+    ('[filter.only_phones]\nphones = ["12"]', "[filter.only_phones] phones: `12` is no phone number; write it as +79000000088"),
+    (
+        '[database]\nurl = "mysql://localhost/x"',
+        "[database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db",
+    ),
+]
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+@pytest.mark.parametrize(("addition", "sentence"), MISTAKES, ids=[addition.partition("\n")[0] for addition, _ in MISTAKES])
+def test_check_and_serve_say_the_same(tmp_path: Path, command: str, addition: str, sentence: str) -> None:
+    """What stops `serve`, `check` finds before, in the same words."""
+    written(tmp_path, PLAIN + addition + "\n")
+    code, out, err = vestnik(tmp_path, command)
+    assert (code, out, err.splitlines()[-1:]) == (1, "", [sentence])
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_an_open_address_without_a_secret_is_refused(tmp_path: Path, command: str) -> None:
+    """Neither command says yes to a server that anybody could post to."""
+    written(tmp_path, PLAIN.replace("[server]", '[server]\nhost = "0.0.0.0"'))
+    assert vestnik(tmp_path, command) == (
+        1,
+        "",
+        "config.toml [source.yclients] secret: none is set, and [server] host 0.0.0.0 is open to the world; "
+        'set one, or write secret = "none" if that is meant\n',
+    )
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """The sentence names the file that was looked for, by default, by option and by variable."""
+    sentence = "there is no such file; name one with --config, or copy the shipped config.toml here\n"
+    assert vestnik(tmp_path, "check") == (1, "", f"config.toml: {sentence}")
+    assert vestnik(tmp_path, "serve", "--config", "other.toml") == (1, "", f"other.toml: {sentence}")
+    assert vestnik(tmp_path, "check", VESTNIK_CONFIG="third.toml") == (1, "", f"third.toml: {sentence}")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    """`--debug` is for whoever writes a plugin."""
+    code, _, err = vestnik(tmp_path, "check", "--debug")
+    assert (code, "Traceback" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("frobnicate",), ("check", "--nope"), ("trace",), ("check", "extra"), ("send-test",), ("erase",), ("stats", "--config")],
+)
+def test_usage(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A command that cannot be understood is exit code 2."""
+    assert vestnik(tmp_path, *words)[0] == 2
+
+
+# --- what is right
+
+
+def test_check_says_what_is_on(tmp_path: Path) -> None:
+    """A right file is said to be right, with a warning for what is open."""
+    written(tmp_path, PLAIN)
+    assert vestnik(tmp_path, "check") == (
+        0,
+        "config.toml: right. 8 plugins are on, 1 salons served, database sqlite.\n",
+        "warning: [source.yclients] has no secret: whoever knows the address can post events\n",
+    )
+    assert not (tmp_path / "vestnik.db").exists()
+
+
+def test_check_with_none_written(tmp_path: Path) -> None:
+    """`secret = "none"` is taken at its word, also on an open address, and still warned of."""
+    text = PLAIN.replace("[server]", '[server]\nhost = "0.0.0.0"').replace(
+        "[source.yclients]", '[source.yclients]\nsecret = "none"'
+    )
+    written(tmp_path, text)
+    code, _, err = vestnik(tmp_path, "check")
+    assert (code, err) == (0, "warning: [source.yclients] has no secret: whoever knows the address can post events\n")
+
+
+def test_the_shipped_file_is_right(tmp_path: Path) -> None:
+    """config.toml as shipped starts with nothing set."""
+    written(tmp_path, (ROOT / "config.toml").read_text(encoding="utf-8"))
+    code, out, _ = vestnik(tmp_path, "check")
+    assert (code, out.startswith("config.toml: right.")) == (0, True)
+
+
+def test_plugins(tmp_path: Path) -> None:
+    """All that is on, each with its one sentence and where it is from; one in full, with its keys and their comments."""
+    written(tmp_path, PLAIN + "[salon.962302.filter.stale]\nenabled = false\n")
+    code, out, _ = vestnik(tmp_path, "plugins")
+    assert code == 0
+    for name in ("source.yclients", "filter.same_event", "filter.own_comment", "render.discount", "send.console"):
+        assert name in out
+    assert "filter.recent_chat" not in out
+    assert "all but 962302" in next(line for line in out.splitlines() if "filter.stale" in line)
+    for name in ("filter.own_comment", "own_comment"):
+        code, out, _ = vestnik(tmp_path, "plugins", name)
+        assert code == 0
+        assert "filter.own_comment (built in; on for all)" in out
+        assert "marks" in out
+        assert "AI администратор" in out
+    code, out, err = vestnik(tmp_path, "plugins", "filter.own_coment")
+    assert (code, out, err) == (1, "", "filter.own_coment: no such plugin is on, did you mean `filter.own_comment`?\n")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_schema(tmp_path: Path, database: str) -> None:
+    """The full script, tables and views."""
+    code, out, _ = vestnik(tmp_path, "schema", database)
+    assert code == 0
+    for name in ("webhook_events", "booking_notifications", "appointments_cache"):
+        assert f"CREATE TABLE {name} (" in out
+    for name in ("webhook_stats_24h", "notification_stats_24h"):
+        assert f"CREATE VIEW {name} AS" in out
+
+
+def test_schema_of_another_database(tmp_path: Path) -> None:
+    """One sentence."""
+    code, _, err = vestnik(tmp_path, "schema", "mysql")
+    assert (code, err) == (
+        1,
+        "[database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db\n",
+    )
+
+
+def test_send_test(tmp_path: Path) -> None:
+    """One message over the real way, told step by step; a phone or a channel that cannot be is one sentence."""
+    written(tmp_path, PLAIN)
+    code, out, _ = vestnik(tmp_path, "send-test", "8 900 000 00 88")
+    assert code == 0
+    assert [line.partition(": ")[0] for line in out.splitlines() if re.match(r"\d\. ", line)] == [
+        "1. route",
+        "3. render",
+        "4. send",
+        "5. delivery",
+    ]
+    assert "1. route: whatsapp over console, account of all salons, to +7900…88" in out
+    assert "Проверка связи: сообщения от салона доходят." in out
+    assert vestnik(tmp_path, "send-test", "12") == (1, "", "12: the phone cannot be read; write it as +79000000088\n")
+    code, _, err = vestnik(tmp_path, "send-test", "+79000000088", "--channel", "pigeon")
+    assert (code, err) == (1, "[route] channels: no transport carries pigeon; switch one on in config.toml\n")
+
+
+def test_nothing_is_there_yet(tmp_path: Path) -> None:
+    """What is not there is one sentence that names the next step."""
+    written(tmp_path, PLAIN)
+    for words, sentence in (
+        (("trace", "evt_1"), "evt_1: no event has this id and no booking this number; `vestnik stats` shows what there is"),
+        (("trace", "77"), "77: no event has this id and no booking this number; `vestnik stats` shows what there is"),
+        (("replay", "77"), "77: nothing to replay: no such event, or its body was deleted by retention, or it still waits"),
+        (("resend", "77"), "77: nothing to resend: no such message, or it was delivered, or a newer one has replaced it"),
+        (("erase", "12"), "12: the phone cannot be read; write it as +79000000088"),
+    ):
+        assert vestnik(tmp_path, *words) == (1, "", sentence + "\n")
+    assert vestnik(tmp_path, "prune") == (0, "nothing is that old\n", "")
+    assert vestnik(tmp_path, "erase", "+79000000088") == (0, "deleted: events 0, messages 0, bookings 0, contacts 0\n", "")
+    assert vestnik(tmp_path, "stats")[0] == 0
+
+
+def test_commands_beside_a_running_server(tmp_path: Path) -> None:
+    """A webhook over the wire; then trace, stats, replay and erase beside the server that is up."""
+    with served(tmp_path) as http:
+        moved = {"date": "2099-08-21 14:30:00", "datetime": "2099-08-21T14:30:00+03:00"}
+        key = http.post("/webhook/yclients", json=body("record_create_discount50", **moved)).json()["eventId"]
+        by_bot = http.post("/webhook/yclients", json=body("record_create_by_bot_comment", **moved, id=77)).json()["eventId"]
+        until(lambda: "own_comment" in vestnik(tmp_path, "trace", by_bot)[1])
+        for asked in (key, "1213336367"):
+            code, out, _ = vestnik(tmp_path, "trace", asked)
+            assert code == 0
+            assert f"{key}  record.created of booking 1213336367, salon 962302, source yclients" in out
+            assert "booking_created, whatsapp over console to +7900…88: sent" in out
+            assert "→ processed" in out
+            assert "+79000000088" not in out
+        code, out, _ = vestnik(tmp_path, "trace", "77")
+        assert "→ suppressed by rule own_comment: " in out
+        code, out, _ = vestnik(tmp_path, "stats")
+        assert code == 0
+        for title in ("Events of the last 24 hours", "Messages of the last 24 hours", "Rules that kept silent"):
+            assert title in out
+        code, out, _ = vestnik(tmp_path, "replay", by_bot)
+        assert (code, out) == (0, f"{by_bot} (record.created) will be decided again by the running server or worker\n")
+        until(lambda: vestnik(tmp_path, "trace", by_bot)[1].count("own_comment") > 2)
+        code, out, err = vestnik(tmp_path, "resend", key)
+        assert (code, err) == (
+            1,
+            f"{key}: nothing to resend: no such message, or it was delivered, or a newer one has replaced it\n",
+        )
+        code, out, _ = vestnik(tmp_path, "erase", "8 900 000-00-88")
+        assert code == 0
+        assert re.fullmatch(r"deleted: events \d+, messages 1, bookings 2, contacts \d+\n", out)
+        assert vestnik(tmp_path, "trace", key)[0] == 1
+    log = (tmp_path / "serve.log").read_text(encoding="utf-8")
+    assert "warning: [source.yclients] has no secret" in log
+    assert "~2000 руб~ 1000 руб (скидка 50%)" in log
+    assert "Traceback" not in log
+
+
+def test_a_second_server_is_told_so(tmp_path: Path) -> None:
+    """One `serve` or `worker` per SQLite file: the second is refused in one sentence."""
+    with served(tmp_path):
+        code, out, err = vestnik(tmp_path, "worker")
+        assert (code, out) == (1, "")
+        assert err.splitlines()[-1] == (
+            f"{tmp_path}/vestnik.db: another `vestnik serve` or `vestnik worker` has this file; stop it first (several nodes need PostgreSQL)"
+        )
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    """A port that another process holds is named, with exit code 1 and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        written(tmp_path, PLAIN.replace("[server]", f"[server]\nport = {port}"))
+        code, _, err = vestnik(tmp_path, "serve")
+    assert code == 1
+    assert str(port) in err
+    assert "Traceback" not in err
+
+
+def test_a_plugins_own_command(tmp_path: Path) -> None:
+    """A plugin's `commands` adds to `vestnik`, however the file is named."""
+    file = tmp_path / "mine" / "record" / "greet.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "import typer\nfrom core import hookimpl\n"
+        "@hookimpl\nasync def record(outcome):\n    pass\n"
+        "@hookimpl\ndef commands(cli):\n    @cli.command()\n    def greet():\n        print('hello')\n",
+        encoding="utf-8",
+    )
+    written(tmp_path, PLAIN + '[plugins]\npath = ["mine"]\n[record.greet]\n', "other.toml")
+    assert vestnik(tmp_path, "greet", VESTNIK_CONFIG="other.toml")[:2] == (0, "hello\n")
+    assert vestnik(tmp_path, "check", "--config=other.toml")[0] == 0
+
+
+# --- the demo
+
+
+def test_demo(tmp_path: Path) -> None:
+    """The main job, by itself: the three texts as the client reads them, and for each silence its rule."""
+    written(tmp_path, (ROOT / "config.toml").read_text(encoding="utf-8"))
+    code, out, err = vestnik(tmp_path, "demo", "--exit")
+    assert (code, err) == (0, "")
+    for words in (
+        "✅ *Вы записаны!*\n",
+        "📝 *Ваша запись изменена*\n",
+        "❌ *Ваша запись отменена*\n",
+        "💰 Стоимость: ~2000 руб~ 1000 руб (скидка 50%)\n",
+        "Для отмены или переноса напишите мне здесь 👇\n",
+        "rule same_event: ",
+        "rule own_comment: ",
+        "rule unchanged: ",
+    ):
+        assert words in out
+    assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
