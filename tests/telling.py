@@ -39,7 +39,8 @@ def callback(request: Request):
     number, _, status = request.body.decode().partition(" ")
     if number.startswith("+"):
         return [InboundMessage(status, phone=number)]
-    return [DeliveryStatus(status, id=number, reason="the gateway gave up" if status == "failed" else None)]
+    reason = "the gateway gave up" if status == "failed" else None
+    return [DeliveryStatus(status, id=number if number[0] == "g" else None, reference=number if number[0] == "v" else None, reason=reason)]
 '''
 
 
