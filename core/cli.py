@@ -22,7 +22,7 @@ from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
 from core.runtime import Runtime, utc_now
-from core.store import Store, open_store, schema
+from core.store import Store, absolute, open_store, schema
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ def serve(
     server = make_server(app, found.server.host, found.server.port)
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.vestnik.problem is None)  # it would print a traceback
     try:
-        asyncio.run(server.serve())
+        server.run()
     except SystemExit:
         raise app.state.vestnik.problem or typer.Exit(1) from None
     if not server.started:
@@ -83,8 +83,10 @@ def serve(
 @cli.command()
 def worker(config: ConfigFile = DEFAULT) -> None:
     """Decide and deliver, without listening."""
+    import uvloop
+
     log.set_up()
-    asyncio.run(_work(config))
+    uvloop.run(_work(config))
 
 
 async def _work(path: Path) -> None:
@@ -130,6 +132,7 @@ def check(config: ConfigFile = DEFAULT) -> None:
     from core.app import open_sources
 
     found, hooks = loaded(config)
+    absolute(found.database.url, found.folder)
     asyncio.run(plugin_hooks.start(hooks))
     for sentence in open_sources(found, hooks):
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
