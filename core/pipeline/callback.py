@@ -120,8 +120,8 @@ class Callbacks:
             return False
         if matched.status in ("delivered", "read") and row.phone:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
-        if matched.status == "failed":
-            await self.sender.next_channel(row, item.reason or "not delivered")
+        if matched.status == "failed" and matched.untold is not None:
+            await self.sender.next_channel(msgspec.structs.replace(row, revision=matched.untold), item.reason or "not delivered")
         return True
 
     async def _inbound(self, row: StoredCallback, item: InboundMessage) -> None:

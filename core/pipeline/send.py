@@ -174,7 +174,8 @@ class Sender:
             )
         if not retry.fits(now, row.deadline_at) and not row.is_test:
             return self._end(row, "expired", now, row.error or "its time is over", attempted=True)
-        if row.step == 0 and row.state_key is not None and state.revision != row.revision:
+        told_by_us = row.revision + bool(row.step)  # an earlier channel may have moved what is announced
+        if row.state_key is not None and state.revision not in (row.revision, told_by_us):
             return self._end(row, "superseded", now, "the client has been told meanwhile")
         told = state.snapshot if row.state_key is not None else row.told
         before = state.announced if row.step == 0 and row.state_key is not None else row.known_before
@@ -276,11 +277,11 @@ class Sender:
                     now,
                     leaving.note,
                     provider_id=result.id,
-                    announce=row.step == 0,
+                    announce=True,
                     **self._watch(leaving, following, now),
                 )
             case Unclear():
-                return self._end(row, "unclear", now, result.reason, announce=row.step == 0, **self._watch(leaving, following, now))
+                return self._end(row, "unclear", now, result.reason, announce=True, **self._watch(leaving, following, now))
             case Rejected():
                 if result.unbind and leaving.address.binding:
                     await self.run.store.people.unbind(hop.plugin.short, hop.account, leaving.address.binding)
@@ -351,7 +352,7 @@ class Sender:
                 leaving = Leaving(row, hop, Message(""), Address(""), row.told, row.known_before)
                 watch = self._watch(leaving, route.after(way, {row.channel, *self._tried(row, way)}), now)
             ends.append(
-                self._end(row, "unclear", now, "its worker died while the request was open", announce=row.step == 0, **watch)
+                self._end(row, "unclear", now, "its worker died while the request was open", announce=True, **watch)
             )
         return ends
 

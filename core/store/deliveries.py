@@ -214,7 +214,9 @@ def _key_values(key: Key) -> dict[str, Any]:
 
 
 def _told_values(row: Notification) -> dict[str, Any]:
-    return {"source": row.source, "company_id": row.company_id, "record_id": row.record_id, "told": write_booking(row.told)}
+    return {
+        "source": row.source, "company_id": row.company_id, "record_id": row.record_id, "told": write_booking(row.told), "revision": row.revision,
+    }  # fmt: skip
 
 
 def _finish_values(end: Finish) -> dict[str, Any]:

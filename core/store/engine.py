@@ -176,6 +176,9 @@ class Lane:
                 await self._wake.wait()
                 self._wake.clear()
                 continue
+            if _is_dead(connection.raw_connection):  # it died in its sleep: what waits goes over a fresh one
+                self._wake.set()
+                return
             batch, self._waiting = self._waiting, []
             self._rows = 0
             if not await self._together(tx, batch):
@@ -216,6 +219,16 @@ class Lane:
     def _fail_all(self, error: Exception) -> None:
         batch, self._waiting, self._rows = self._waiting, [], 0
         _tell(batch, error)
+
+
+def _is_dead(raw: Any) -> bool:
+    """Whether the server has hung up. (A file never does; a pooled connection that is gone cannot even be asked.)"""
+    if not hasattr(raw, "is_closed"):
+        return False
+    try:
+        return bool(raw.is_closed())
+    except Exception:
+        return True
 
 
 def _tell(batch: list[_Waiting], error: Exception) -> None:
@@ -276,7 +289,7 @@ class Engine:
                 async with self.database.connection() as connection:
                     raw = connection.raw_connection
                     await raw.add_listener("vestnik", lambda *_: ring())
-                    while not raw.is_closed():
+                    while not raw.is_closed():  # noqa: ASYNC110  the driver tells nobody that a connection broke
                         await asyncio.sleep(_LISTEN_AGAIN)
             await asyncio.sleep(_LISTEN_AGAIN)
 

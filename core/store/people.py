@@ -40,6 +40,9 @@ class Matched(Struct, frozen=True):
 
     row: Notification | None
     status: str | None = None
+    untold: int | None = (
+        None  # it failed, and the client knows of nothing newer: the revision from which another channel may tell it
+    )
 
 
 class PeopleStore:
@@ -118,10 +121,9 @@ class PeopleStore:
         row = notification_row(rows[0])
         if not _moves(row.status, report.status):
             return Matched(row)
-        await self._apply(tx, row, report)
-        return Matched(row, report.status)
+        return Matched(row, report.status, await self._apply(tx, row, report))
 
-    async def _apply(self, tx: Tx, row: Notification, report: Report) -> None:
+    async def _apply(self, tx: Tx, row: Notification, report: Report) -> int | None:
         arrived = report.at if report.status in ("delivered", "read") else None
         values = {"id": row.id, "status": report.status, "error": report.reason if report.status == "failed" else None,
                   "provider_id": report.provider_id, "delivered_at": arrived, "read_at": report.at if report.status == "read" else None}  # fmt: skip
@@ -129,17 +131,17 @@ class PeopleStore:
         key = row.state_key
         if arrived is not None:
             await tx.fetch("stop_siblings", [{"notification_id": row.notification_id, "id": row.id}], now=report.at)
-        if key is None or row.told is None:
-            return
+        if key is None or row.told is None or (row.status in ("pending", "sending") and report.status == "failed"):
+            return row.revision
         state = {"source": key.source, "company_id": key.company_id, "record_id": key.record_id, "told": write_booking(row.told)}
         if report.status == "failed" and not await self._reached_otherwise(tx, row):
-            await tx.fetch(
-                "move_back", [{**state, "known_before": write_booking(row.known_before), "revision": row.revision}], now=report.at
-            )
-        elif row.status == "failed" and arrived is not None:
-            await tx.fetch(
-                "move_back", [{**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}], now=report.at
-            )
+            back = {**state, "known_before": write_booking(row.known_before), "revision": row.revision}
+            moved = await tx.fetch("move_back", [back], now=report.at)
+            return moved[0]["revision"] if moved else None
+        if row.status == "failed" and arrived is not None:
+            again = {**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}
+            await tx.fetch("move_back", [again], now=report.at)
+        return None
 
     async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])

@@ -50,11 +50,13 @@ WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.
 RETURNING booking_notifications.id
 
 -- move_announced --
+-- Once for each message: a fallback moves it only where no earlier channel has.
 UPDATE appointments_cache
 SET announced = r.told, revision = appointments_cache.revision + 1, version = appointments_cache.version + 1, attempted = NULL, hindrance = NULL,
     updated_at = :now
-FROM @rows r(source text, company_id bigint, record_id bigint, told text)
+FROM @rows r(source text, company_id bigint, record_id bigint, told text, revision bigint)
 WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+  AND appointments_cache.revision = r.revision
 
 -- move_back --
 -- An unclear or sent message turned out failed: the client does not know, unless something newer was announced or another channel delivered.
@@ -64,6 +66,7 @@ SET announced = r.known_before, revision = appointments_cache.revision + 1, vers
 FROM @rows r(source text, company_id bigint, record_id bigint, told text, known_before text, revision bigint)
 WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
   AND appointments_cache.revision = r.revision + 1
+RETURNING appointments_cache.revision
 
 -- note_attempted --
 UPDATE appointments_cache SET attempted = r.told, hindrance = NULL, version = appointments_cache.version + 1, updated_at = :now
