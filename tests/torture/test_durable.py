@@ -26,7 +26,9 @@ def test_disk_before_answer(tmp_path: Path) -> None:
         async with Gateway(random.Random(1)) as gateway:
             campaign = Campaign(f"sqlite:///{tmp_path / 'vestnik.db'}", tmp_path / "run", gateway, random.Random(1), bookings=5)
             try:
-                await campaign.server.start(wrapped=(strace, "-f", "-y", "-s", "40", "-e", f"trace={CALLS}", "-o", str(trace)))
+                await campaign.server.start(
+                    wrapped=(strace, "-D", "-f", "-y", "-s", "40", "-e", f"trace={CALLS}", "-o", str(trace))
+                )
                 campaign.book()
                 async with httpx.AsyncClient(timeout=20) as http:
                     for booking in campaign.bookings:
