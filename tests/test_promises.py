@@ -35,6 +35,7 @@ from core import (
     hookspecs,
 )
 from core import config as configuration
+from core import contract
 from core.pipeline import record
 from core.testing import NOON, PHONE, SALON, WHATSAPP, a_case, a_notice
 
