@@ -58,16 +58,14 @@ def written(folder: Path, text: str, name: str = "config.toml") -> Path:
 
 
 @contextmanager
-def served(folder: Path, *words: str) -> Iterator[httpx.Client]:
+def served(folder: Path, addition: str = "") -> Iterator[httpx.Client]:
     """A server on a free port, until the block ends; SIGTERM must end it well."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    written(folder, PLAIN.replace("[server]", f"[server]\nport = {port}"))
+    written(folder, PLAIN.replace("[server]", f"[server]\nport = {port}") + addition)
     with (folder / "serve.log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core", "serve", *words], cwd=folder, env=environment(), stdout=log, stderr=log
-        )
+        process = subprocess.Popen([sys.executable, "-m", "core", "serve"], cwd=folder, env=environment(), stdout=log, stderr=log)
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
                 until(lambda: up(http) or process.poll() is not None)
@@ -321,6 +319,48 @@ def test_commands_beside_a_running_server(tmp_path: Path) -> None:
     assert "warning: [source.yclients] has no secret" in log
     assert "~2000 руб~ 1000 руб (скидка 50%)" in log
     assert "Traceback" not in log
+
+
+WALL = '''"""A gateway that refuses until a file is there."""
+
+from pathlib import Path
+
+from core import Channel, Rejected, Sent, hookimpl
+
+
+@hookimpl
+def channel():
+    return Channel("pigeon")
+
+
+@hookimpl
+async def send(message):
+    return Sent("p1") if Path("open").exists() else Rejected("the wall is shut", scope="content")
+'''
+
+
+def test_resend_and_prune(tmp_path: Path) -> None:
+    """A message that failed is seen in `stats`, sent again by a person's word, and deleted with its event once it is old."""
+    file = tmp_path / "mine" / "send" / "wall.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(WALL, encoding="utf-8")
+    addition = '[send.wall]\n[plugins]\npath = ["mine"]\n[route]\nchannels = ["pigeon"]\n'
+    with served(tmp_path, addition) as http:
+        moved = {"date": "2099-08-21 14:30:00", "datetime": "2099-08-21T14:30:00+03:00"}
+        key = http.post("/webhook/yclients", json=body("record_create_discount50", **moved)).json()["eventId"]
+        until(lambda: "the wall is shut" in vestnik(tmp_path, "trace", key)[1])
+        code, out, _ = vestnik(tmp_path, "stats")
+        assert (code, "Dead letters (vestnik resend)" in out, "the wall is shut" in out) == (0, True, True)
+        (tmp_path / "open").touch()
+        code, out, _ = vestnik(tmp_path, "resend", key)
+        assert (code, out.endswith(" (booking_created, pigeon) will be sent by the running server or worker\n")) == (0, True)
+        until(lambda: "booking_created, pigeon over wall to +7900…88: sent" in vestnik(tmp_path, "trace", key)[1])
+        assert vestnik(tmp_path, "prune") == (0, "nothing is that old\n", "")
+        written(tmp_path, PLAIN + addition + '[database]\nkeep = "1ms"\n', "strict.toml")
+        code, out, _ = vestnik(tmp_path, "prune", "--config", "strict.toml")
+        assert code == 0
+        assert {"events: 1", "notifications: 1"} <= set(out.strip().split(", "))
+        assert vestnik(tmp_path, "trace", key)[0] == 1
 
 
 def test_a_second_server_is_told_so(tmp_path: Path) -> None:
