@@ -66,7 +66,7 @@ class Endpoints:
         plugin = self.app.hooks.get("source", request.path_params["source"])
         if plugin is None:
             return _problem(404, f"there is no source `{request.path_params['source']}`")
-        if request.method == "GET" and not request.query_params.get("hub.mode"):
+        if request.method != "POST" and not request.query_params.get("hub.mode"):  # HEAD too: monitors ask so
             return PlainTextResponse("Vestnik listens here. YCLIENTS and other senders post their events to this address.\n")
         try:
             asked = await as_values(request)

@@ -77,6 +77,8 @@ def test_a_browser_gets_a_sentence(play: Play) -> None:
             200,
             "Vestnik listens here. YCLIENTS and other senders post their events to this address.\n",
         )
+        assert (await app.http.head("/webhook/yclients/events")).status_code == 200
+        assert (await app.http.put("/webhook/yclients")).status_code == 405
         assert await events(app) == []
 
     play(story)
