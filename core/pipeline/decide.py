@@ -161,6 +161,8 @@ class Decider:
         if decisions:
             won = await self.run.store.decisions.save(decisions)
             reach("decided")
+            if any(decision.notification is not None for decision in decisions):
+                self.run.work.set()  # the sender need not wait for its timer
             await record.tell(
                 self.run.hooks,
                 [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],
