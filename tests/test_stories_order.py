@@ -228,6 +228,23 @@ def test_a_bare_deletion_is_told_from_our_snapshot(play: Play) -> None:
     play(story)
 
 
+def test_a_bare_deletion_and_a_fast_clock(play: Play) -> None:
+    """A creation dated ahead of our clock, and its bare deletion, which bears no date, in one window: nothing is told."""
+
+    async def story(app: Driver) -> None:
+        first = await app.tell(said(at="12:01"))
+        await app.settle(5)
+        gone = await app.tell(BARE_DELETE)
+        await app.settle(15)
+        assert await verdicts(app, [first["event_id"], gone["event_id"]]) == [
+            ("suppressed", "settle", f"folded into event {gone['event_id']}, which decided"),
+            ("suppressed", "unchanged", "created and cancelled before the client was told"),
+        ]
+        assert await app.messages() == []
+
+    play(story, filter=SETTLE)
+
+
 def test_a_tombstone(play: Play) -> None:
     """A bare deletion of an unknown booking leaves a mark: an older creation after it is stale, a newer change is a booking."""
 

@@ -37,7 +37,7 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
         return Broken(f"the source {row.source} is not switched on; switch it on and replay the event")
     if row.payload is None:
         return Broken("its body was deleted by retention")
-    if not config.serves(row.company_id):
+    if row.company_id is not None and not config.serves(row.company_id):
         return Ignored(f"salon {row.company_id} is not listed in {config.path.name}")
     received = Received(
         row.event_id, row.event_type, row.payload, row.company_id, row.external_id or row.record_id, test=row.is_test
@@ -49,6 +49,8 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
     except Exception as error:
         log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, type(error).__name__)
         return Broken(f"{plugin.name} could not read it: {type(error).__name__}: {error}")
+    if isinstance(found, Event) and found.text is None and not config.serves(row.company_id):  # a text needs no salon, a booking does
+        return Ignored("no salon is named")
     if isinstance(found, Event | Ignored | Later):
         return found
     return Broken(f"{plugin.name}.normalize answered {type(found).__name__}")
@@ -68,7 +70,7 @@ class Folded(Struct, frozen=True):
 
 def fold(known: Known, events: Sequence[tuple[EventRow, Event]]) -> Folded:
     """Apply events by `last_change_date`, then id. An older change never overwrites a newer one; a deletion wins a draw."""
-    ordered = sorted(events, key=lambda pair: (_moment(known, *pair), _deletes(pair[1]), pair[0].id))
+    ordered = _in_order(known, events)
     state, last, stale = known, None, []
     for row, event in ordered:
         if event.action == "created":
@@ -78,6 +80,15 @@ def fold(known: Known, events: Sequence[tuple[EventRow, Event]]) -> Folded:
             continue
         state, last = _apply(state, row, event), (row, event)
     return Folded(state, last or ordered[-1], tuple(stale), applied=last is not None)
+
+
+def _in_order(known: Known, events: Sequence[tuple[EventRow, Event]]) -> list[tuple[EventRow, Event]]:
+    """An event without a date comes after all that arrived before it, also where the sender's clock is ahead of ours."""
+    newest, moments = known, {}
+    for row, event in sorted(events, key=lambda pair: pair[0].id):
+        moment = moments[row.id] = _moment(newest, row, event)
+        newest = msgspec.structs.replace(newest, changed_at=max(moment, newest.changed_at or moment))
+    return sorted(events, key=lambda pair: (moments[pair[0].id], _deletes(pair[1]), pair[0].id))
 
 
 def _moment(known: Known, row: EventRow, event: Event) -> datetime:
