@@ -91,6 +91,8 @@ class Sender:
             if isinstance(ready, Finish):
                 ends.append(ready)
             else:
+                if row.claims > 1:
+                    await self.run.store.deliveries.clear([row])
                 self._start(ready)
         if ends:
             await self._finish(ends)

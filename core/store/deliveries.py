@@ -50,9 +50,15 @@ class Deliveries:
         answers = []
         for owner, token, now, until, most, busy in asked:
             accounts = [{"transport": transport, "account": account} for transport, account in busy]
-            rows = await tx.fetch("claim_notifications", accounts, owner=owner, token=token, now=now, until=until, most=most)
+            lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
+            rows = await tx.fetch("claim_notifications", accounts, most=most, fresh=True, **lease)
+            rows += await tx.fetch("claim_notifications", accounts, most=1, fresh=False, **lease)
             answers.append(sorted((notification_row(row) for row in rows), key=lambda row: (row.due_at, row.id)))
         return answers
+
+    async def clear(self, rows: Sequence[Notification]) -> None:
+        """These did not kill their worker, though they had been under suspicion."""
+        await self._work.submit(statement("clear_claims"), [{"rows": [{"id": row.id, "token": row.token} for row in rows]}])
 
     async def states(self, keys: Sequence[Key | None]) -> list[State]:
         """The bookings at this moment, in the order asked."""

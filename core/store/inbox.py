@@ -103,7 +103,9 @@ class Inbox:
         answers = []
         for owner, token, now, until, most in asked:
             lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
-            rows = [event_row(row) for row in await tx.fetch("claim_events", most=most, **lease)]
+            found = await tx.fetch("claim_events", most=most, fresh=True, **lease)
+            found += await tx.fetch("claim_events", most=1, fresh=False, **lease)
+            rows = [event_row(row) for row in found]
             bookings = {row.key for row in rows if row.key is not None and not row.is_test}
             if bookings:
                 wanted = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.pipeline.send import LEASE
 from tests.conftest import Driver, body
 
 LATER = {"date": "2025-08-21 16:00:00", "datetime": "2025-08-21T16:00:00+03:00", "last_change_date": "2025-08-20T11:30:00+0300"}
@@ -22,5 +23,44 @@ def test_create_decided_after_its_update(play: Callable[..., Any]) -> None:
         assert (told["status"], told["rule"]) == ("processed", None)
         (text,) = await app.texts()
         assert text.splitlines()[:3] == ["✅ *Вы записаны!*", "", "📅 21 августа в 16:00"]
+
+    play(story)
+
+
+def test_neighbours_are_not_suspected_for_ever(play: Callable[..., Any]) -> None:
+    """Whatever was in hand when its worker died is tried one by one: of three events, four deaths park the culprit alone."""
+
+    async def story(app: Driver) -> None:
+        for number in (1, 2, 3):
+            await app.post(body("record_create_admin", id=number, resource_id=number))
+        inbox = app.vestnik.run.store.inbox
+        taken = []
+        for death in range(3):
+            taken.append(len(await inbox.claim(f"dead{death}", death, app.clock(), LEASE, 200)))
+            app.clock.now += 2 * LEASE
+        assert taken == [3, 1, 1]
+        await app.settle()
+        events = await app.rows("SELECT status FROM webhook_events ORDER BY id")
+        assert [row["status"] for row in events] == ["parked", "processed", "processed"]
+        assert len(await app.texts()) == 2
+
+    play(story)
+
+
+def test_waiting_messages_are_not_suspected_for_ever(play: Callable[..., Any]) -> None:
+    """The same for messages: of three, the culprit alone is given up."""
+
+    async def story(app: Driver) -> None:
+        for number in (1, 2, 3):
+            await app.post(body("record_create_admin", id=number, resource_id=number))
+        await app.vestnik.worker.decider.step()
+        deliveries = app.vestnik.run.store.deliveries
+        taken = []
+        for death in range(3):
+            taken.append(len(await deliveries.claim(f"dead{death}", death, app.clock(), LEASE, 100, [])))
+            app.clock.now += 2 * LEASE
+        assert taken == [3, 1, 1]
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["failed", "sent", "sent"]
 
     play(story)

@@ -1,15 +1,22 @@
 -- claim_notifications --
 -- What is due, for accounts that have a slot free. A booking with an undecided event waits: the decision may replace the message.
+-- `fresh`: never claimed in vain. What was may have killed its worker, and is tried by itself.
 UPDATE booking_notifications
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
 WHERE id IN (
     SELECT n.id FROM booking_notifications n
     WHERE n.status = 'pending' AND n.due_at <= :now AND (n.lease_until IS NULL OR n.lease_until < :now)
+      AND (n.claims = 0) = :fresh
       AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
                       AND e.status IN ('received', 'deferred') AND n.body IS NULL)
       AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
     ORDER BY n.due_at, n.id LIMIT :most @skip_locked)
 RETURNING *
+
+-- clear_claims --
+-- It came through what could have killed its worker.
+UPDATE booking_notifications SET claims = 0
+FROM @rows r(id bigint, token bigint) WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
 
 -- known_states --
 SELECT r.n, a.snapshot, a.announced, a.revision, a.version

@@ -21,11 +21,13 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
 
 -- claim_events --
 -- What is due, except bookings with a request open at a gateway: they are decided when its fate is known.
+-- `fresh`: never claimed in vain. What was may have killed its worker, and is tried by itself.
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
     SELECT e.id FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
+      AND (e.claims = 0) = :fresh
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
