@@ -52,7 +52,7 @@ async def body_of(request: HttpRequest) -> bytes:
 
 async def as_values(request: HttpRequest) -> Request:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-    return Request(request.method, request.url.path, headers, dict(request.query_params), await body_of(request))
+    return Request(request.method, request.scope["path"], headers, dict(request.query_params), await body_of(request))
 
 
 class Endpoints:
@@ -67,7 +67,7 @@ class Endpoints:
         if plugin is None:
             return _problem(404, f"there is no source `{request.path_params['source']}`")
         if request.method != "POST" and not request.query_params.get("hub.mode"):  # HEAD too: monitors ask so
-            return PlainTextResponse("Vestnik listens here. YCLIENTS and other senders post their events to this address.\n")
+            return PlainTextResponse("Vestnik listens here. Booking systems post their events to this address.\n")
         try:
             asked = await as_values(request)
         except TooLarge:
@@ -228,7 +228,7 @@ class Endpoints:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, request: HttpRequest) -> Response:
-        """200 as long as an event can be stored or spooled: YCLIENTS does not repeat what a balancer turned away."""
+        """200 as long as an event can be stored or spooled: a sender may never repeat what a balancer turned away."""
         database = "ok"
         try:
             async with asyncio.timeout(2):
