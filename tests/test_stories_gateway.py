@@ -92,6 +92,37 @@ def test_a_failed_message_to_another_phone(answers: Play) -> None:
     answers(story)
 
 
+def test_failed_and_away_and_again(answers: Play) -> None:
+    """What failed, was taken back and is done again is a new change, and is tried again."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(said())
+        gateway().ANSWERS.append(Rejected("no WhatsApp here"))
+        await app.tell(said("update", at="11:05", hour="16:00"))
+        await app.tell(said("update", at="11:06"))
+        await app.tell(said("update", at="11:07", hour="16:00"))
+        assert await states(app) == [(CREATED, "sent"), (UPDATED, "failed"), (UPDATED, "sent")]
+
+    answers(story)
+
+
+def test_a_cancellation_that_failed(answers: Play) -> None:
+    """A failed cancellation is not tried again by its second webhook; restored and deleted anew, it is."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(said())
+        gateway().ANSWERS.append(Rejected("no WhatsApp here"))
+        await app.tell(said("delete", at="11:05", deleted=True))
+        second = await app.tell(said("update", at="11:06", deleted=True))
+        assert verdict(second) == ("suppressed", "unchanged", TRIED)
+        back = await app.tell(said("update", at="11:07"))
+        assert verdict(back) == ("suppressed", "unchanged", "nothing that the client could see differs")
+        await app.tell(said("delete", at="11:08", deleted=True))
+        assert await states(app) == [(CREATED, "sent"), (CANCELLED, "failed"), (CANCELLED, "sent")]
+
+    answers(story)
+
+
 def test_failed_and_deleted(answers: Play) -> None:
     """A booking whose message failed, and which is deleted: the client never heard of it."""
 

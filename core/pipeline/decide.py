@@ -7,6 +7,7 @@ and a replay end in the same messages.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -336,6 +337,8 @@ class Judge:
     ) -> Decision:
         if announce and state.snapshot is not None:
             state = _announced(state, state.snapshot)
+        elif case.type is None:
+            state = _forgotten(state)
         return self._write(
             case, said, status, rule, reason, state, message, keep_waiting=case.type is None and self._keeps_waiting(case)
         )
@@ -424,7 +427,7 @@ class Judge:
         error = None if hop else "no transport carries a channel of [route]; switch one on"
         text = self._would_say(kind, booking, hop) if status == "withheld" else None
         return Notification(
-            notification_id=f"n_{uuid4().hex[:20]}",
+            notification_id=_number_of(self.row.event_id) if self.event.text is not None else f"n_{uuid4().hex[:20]}",
             event_id=self.row.event_id,
             source=self.row.source,
             company_id=self.row.company_id,
@@ -463,6 +466,14 @@ def _announced(state: Known, booking: Booking) -> Known:
     return msgspec.structs.replace(state, announced=booking, revision=state.revision + 1, attempted=None, hindrance=None)
 
 
+def _forgotten(state: Known) -> Known:
+    """The booking has left the state that was attempted in vain: should it come back to it, that is a new change."""
+    tried, now = state.attempted, state.snapshot
+    if tried is None or now is None or (tried.cancelled == now.cancelled and not differences(tried, now)):
+        return state
+    return msgspec.structs.replace(state, attempted=None, hindrance=None)
+
+
 def _kept(ready: Ready) -> bool:
     """Whether the store keeps a state for it: a booking, and no test."""
     row, event = ready.events[-1]
@@ -484,6 +495,11 @@ def _phone(fold: Folded) -> str | None:
     if state.is_cancelled and state.announced is not None and state.announced.phone:
         return state.announced.phone
     return state.snapshot.phone if state.snapshot is not None else None
+
+
+def _number_of(event_id: str) -> str:
+    """A ready-made text is one message, however often its event is decided."""
+    return f"n_{hashlib.sha256(event_id.encode()).hexdigest()[:20]}"
 
 
 def _closed(ends: Sequence[EventEnd], now: datetime) -> Decision:
