@@ -143,7 +143,7 @@ def check(config: ConfigFile = DEFAULT) -> None:
 
 @cli.command()
 def plugins(
-    name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.recent_chat.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.NAME.")] = None,
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Say which plugins are on, where they come from and how often each rule said no."""

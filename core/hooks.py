@@ -27,7 +27,7 @@ from core.model import Channel
 
 
 class Plugin(Struct, frozen=True):
-    """One module, switched on for all salons or for some. `name` is "filter.recent_chat"; `configs[0]` is the setting for all."""
+    """One module, switched on for all salons or for some. `name` is "stage.short"; `configs[0]` is the setting for all."""
 
     stage: str
     short: str

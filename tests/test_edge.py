@@ -75,7 +75,7 @@ def test_a_browser_gets_a_sentence(play: Play) -> None:
         answered = await app.http.get("/webhook/yclients")
         assert (answered.status_code, answered.text) == (
             200,
-            "Vestnik listens here. YCLIENTS and other senders post their events to this address.\n",
+            "Vestnik listens here. Booking systems post their events to this address.\n",
         )
         assert (await app.http.head("/webhook/yclients/events")).status_code == 200
         assert (await app.http.put("/webhook/yclients")).status_code == 405
