@@ -65,6 +65,7 @@ class Worker:
 
     async def drain(self) -> None:
         """Everything that is due at this moment of the clock."""
+        await self.probe()
         busy = True
         while busy:
             busy = False

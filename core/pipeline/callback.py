@@ -168,6 +168,6 @@ class Callbacks:
             return False
         if not isinstance(found, DeliveryStatus):
             return False
-        named = found if found.id or found.reference else msgspec.structs.replace(found, reference=row.reference)
+        named = msgspec.structs.replace(found, reference=found.reference or row.reference)
         await self.status(plugin.short, row.account, named, now)
         return found.status in ("delivered", "read", "failed")

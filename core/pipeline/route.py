@@ -24,9 +24,9 @@ def hops(hooks: Hooks, config: Configuration, company_id: int | None, won: str |
     return sorted(found, key=lambda hop: hop.channel.name != won) if won else found
 
 
-def after(route: list[Hop], taken: set[str]) -> Hop | None:
-    """The next channel that was not tried yet."""
-    return next((hop for hop in route if hop.channel.name not in taken), None)
+def untried(route: list[Hop], tried: set[str]) -> list[Hop]:
+    """The channels that are left."""
+    return [hop for hop in route if hop.channel.name not in tried]
 
 
 def transport(hooks: Hooks, name: str | None, company_id: int | None) -> Plugin | None:

@@ -43,13 +43,14 @@ from core.pipeline.render import render
 from core.runtime import Runtime
 from core.store.decisions import People
 from core.store.deliveries import State
-from core.store.rows import Finish, JournalLine, Notification
+from core.store.rows import Finish, JournalLine, Notification, Onwards
 
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
 _BATCH = 100
 _LONGEST_SEND = 90.0  # seconds
 _CHECK_AFTER = timedelta(minutes=1)
+_PROBED = timedelta(seconds=5)  # how often paused accounts are asked
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # it is decided: no event waits for further ones
 
 
@@ -62,6 +63,7 @@ class Leaving(Struct, frozen=True):
     address: Address
     told: Booking | None
     before: Booking | None
+    way: tuple[route.Hop, ...] = ()  # the channels that were not tried yet
     note: str | None = None
 
 
@@ -85,9 +87,10 @@ class Sender:
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
         bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
+        kin = await self.run.store.deliveries.kin([row.notification_id for row in rows if row.step])
         ends: list[Finish] = []
         for row, state, person, binding in zip(rows, states, people, bound, strict=True):
-            ready = self._prepare(row, state, person, binding, now)
+            ready = self._prepare(row, kin.get(row.notification_id, []), state, person, binding, now)
             if isinstance(ready, Finish):
                 ends.append(ready)
             else:
@@ -130,16 +133,20 @@ class Sender:
         async with slots:
             if self.stopping:
                 return
+            if (paused := self._paused(leaving.hop, self.run.now())) is not None:  # by one that was sent while this one waited here
+                await self._finish([self._out_of_order(leaving.row, leaving.hop, list(leaving.way), self.run.now(), paused)])
+                return
             entry = (leaving.row, leaving.message.text, leaving.told, leaving.before)
             if not (await self.run.store.deliveries.mark_sending([entry], self.run.now(), LEASE))[0]:
                 return
             reach("marked_sending")
             result = await self._send(leaving)
             reach("answered")
-        row = msgspec.structs.replace(
-            leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
-        )
-        await self._finish([await self._outcome(msgspec.structs.replace(leaving, row=row), result)])
+            row = msgspec.structs.replace(
+                leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
+            )
+            end = await self._outcome(msgspec.structs.replace(leaving, row=row), result)  # in the slot: who is next sees a pause
+        await self._finish([end])
 
     async def _send(self, leaving: Leaving) -> SendResult:
         plugin, company = leaving.hop.plugin, leaving.row.company_id
@@ -163,8 +170,12 @@ class Sender:
             return found
         return Unclear(f"{plugin.name} answered {type(found).__name__}")
 
-    def _prepare(self, row: Notification, state: State, person: People, binding: str | None, now: datetime) -> Leaving | Finish:
-        """Whether the message may leave now, judged by the state of this moment."""
+    def _prepare(
+        self, row: Notification, kin: Sequence[Notification], state: State, person: People, binding: str | None, now: datetime
+    ) -> Leaving | Finish:
+        """Whether the message may leave now, judged by the state of this moment. `kin` is the same message on all its channels."""
+        if any(other.status in ("delivered", "read") for other in kin):
+            return self._end(row, "superseded", now, "delivered on another channel")
         if row.claims > retry.CLAIMS_ALLOWED:
             return self._end(
                 row,
@@ -189,13 +200,13 @@ class Sender:
         if isinstance(judgement.verdict, Suppressed):
             return self._kept_back(row, judgement.rule, judgement.verdict, now)
         plugin = route.transport(self.run.hooks, row.transport, row.company_id)
-        way = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
-        hop = next((hop for hop in way if plugin is not None and hop.plugin.short == plugin.short), None)
+        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
+        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
         if hop is None:
             return self._onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
         if (paused := self._paused(hop, now)) is not None:
-            until, reason = paused
-            return self._onwards(row, way, now, f"{hop.plugin.short} is out of order: {reason}", wait=until)
+            return self._out_of_order(row, hop, way, now, paused)
         notice = Notice(
             row.notification_type,
             told,
@@ -209,7 +220,7 @@ class Sender:
             return self._end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
         address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
         note = "; ".join(rendered.left_out) or None
-        return Leaving(row, hop, rendered.message, address, told, before, note)
+        return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
 
     def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:
         changed_at = told.changed_at if told else None
@@ -237,25 +248,26 @@ class Sender:
 
     def _paused(self, hop: route.Hop, now: datetime) -> tuple[datetime, str] | None:
         health = self.run.health.get((hop.plugin.short, hop.account))
-        if health is None or health.reason is None or health.paused_until is None or health.paused_until <= now:
+        if health is None or health.reason is None or health.paused_until is None:
             return None
+        if health.paused_until <= now:  # over, but where it can be asked how it is, no message is tried on it before
+            return (now + _PROBED, health.reason) if "probe" in hop.plugin.calls else None
         return health.paused_until, health.reason
 
+    def _out_of_order(
+        self, row: Notification, hop: route.Hop, way: list[route.Hop], now: datetime, paused: tuple[datetime, str]
+    ) -> Finish:
+        return self._onwards(row, way, now, f"{hop.plugin.short} is out of order: {paused[1]}", wait=paused[0])
+
     def _onwards(self, row: Notification, way: list[route.Hop], now: datetime, reason: str, wait: datetime | None = None) -> Finish:
-        """The next channel, else wait for this one, else the end."""
-        following = route.after(way, {row.channel, *self._tried(row, way)})
-        if following is not None:
-            return self._end(row, "failed", now, reason, next=self.on_channel(row, following, now))
+        """The next channel (`way`: those not tried yet), else wait for this one, else the end."""
+        if way:
+            return self._end(row, "failed", now, reason, next=self.on_channel(row, way[0], now))
         if wait is not None and retry.fits(wait, row.deadline_at):
             return self._end(row, "pending", now, reason, due_at=wait)
         return self._end(
             row, "expired" if wait is not None else "failed", now, reason, attempted=row.step == 0 or row.known_before is None
         )
-
-    def _tried(self, row: Notification, way: list[route.Hop]) -> set[str]:
-        """A fallback goes down the route: what stands above its channel has been tried."""
-        names = [hop.channel.name for hop in way]
-        return set(names[: names.index(row.channel)]) if row.step and row.channel in names else set()
 
     def on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
         """The same message on another channel: another row with the same `notification_id`."""
@@ -267,9 +279,7 @@ class Sender:
 
     async def _outcome(self, leaving: Leaving, result: SendResult) -> Finish:
         """What a transport said → what is written."""
-        row, hop, now = leaving.row, leaving.hop, self.run.now()
-        way = route.hops(self.run.hooks, self.run.config, row.company_id)
-        following = route.after(way, {row.channel, *self._tried(row, way)})
+        row, hop, way, now = leaving.row, leaving.hop, list(leaving.way), self.run.now()
         match result:
             case Sent():
                 await self._works(hop, now)
@@ -280,10 +290,10 @@ class Sender:
                     leaving.note,
                     provider_id=result.id,
                     announce=True,
-                    **self._watch(leaving, following, now),
+                    **self._watch(leaving, now),
                 )
             case Unclear():
-                return self._end(row, "unclear", now, result.reason, announce=True, **self._watch(leaving, following, now))
+                return self._end(row, "unclear", now, result.reason, announce=True, **self._watch(leaving, now))
             case Rejected():
                 if result.unbind and leaving.address.binding:
                     await self.run.store.people.unbind(hop.plugin.short, hop.account, leaving.address.binding)
@@ -303,12 +313,12 @@ class Sender:
                     return self._end(row, "expired", now, result.reason, attempted=row.step == 0)
                 return self._end(row, "pending", now, result.reason, due_at=due)
 
-    def _watch(self, leaving: Leaving, following: route.Hop | None, now: datetime) -> dict[str, datetime]:
+    def _watch(self, leaving: Leaving, now: datetime) -> dict[str, datetime]:
         """When to fall back, and when to ask the gateway, if it reports nothing."""
         if not leaving.hop.channel.reports_delivery:
             return {}
         found = {}
-        if following is not None and not leaving.row.is_test:
+        if not leaving.row.is_test:
             wait = self.run.config.route_of(leaving.row.company_id).fallback_after
             found["fallback_at"] = retry.fallback_at(now, wait, leaving.told.visit_at if leaving.told else None)
         if "check" in leaving.hop.plugin.calls:
@@ -352,45 +362,40 @@ class Sender:
             watch: dict[str, datetime] = {}
             if hop is not None:
                 leaving = Leaving(row, hop, Message(""), Address(""), row.told, row.known_before)
-                watch = self._watch(leaving, route.after(way, {row.channel, *self._tried(row, way)}), now)
-            ends.append(
-                self._end(row, "unclear", now, "its worker died while the request was open", announce=True, **watch)
-            )
+                watch = self._watch(leaving, now)
+            ends.append(self._end(row, "unclear", now, "its worker died while the request was open", announce=True, **watch))
         return ends
 
     async def fall_back(self) -> int:
-        """Messages that were accepted and not delivered in time go on by the next channel."""
+        """Messages that were accepted and not delivered in time go on by the next channel; where there is none, that is noted."""
         now = self.run.now()
         rows = await self.run.store.deliveries.due_fallbacks(now)
-        following, lines = [], []
-        for row in rows:
-            way = route.hops(self.run.hooks, self.run.config, row.company_id)
-            hop = route.after(way, {row.channel, *self._tried(row, way)})
-            if hop is not None and retry.fits(now, row.deadline_at):
-                following.append(self.on_channel(row, hop, now))
-                lines.append(
-                    JournalLine(
-                        now,
-                        row.event_id,
-                        "send",
-                        "fallback",
-                        hop.plugin.short,
-                        "accepted, not delivered in time",
-                        row.notification_id,
-                    )
-                )
-        if following:
-            await self.run.store.deliveries.add(following, lines)
-        return len(following)
+        return await self._go_on(rows, "not delivered in time", now) if rows else 0
 
     async def next_channel(self, row: Notification, reason: str) -> None:
         """A message that its gateway gave up after all."""
-        now = self.run.now()
-        way = route.hops(self.run.hooks, self.run.config, row.company_id)
-        hop = route.after(way, {row.channel, *self._tried(row, way)})
-        if hop is not None and retry.fits(now, row.deadline_at) and not row.is_test:
-            line = JournalLine(now, row.event_id, "send", "fallback", hop.plugin.short, reason, row.notification_id)
-            await self.run.store.deliveries.add([self.on_channel(row, hop, now)], [line])
+        if not row.is_test:
+            await self._go_on([row], reason, self.run.now())
+
+    async def _go_on(self, rows: Sequence[Notification], reason: str, now: datetime) -> int:
+        kin = await self.run.store.deliveries.kin([row.notification_id for row in rows])
+        people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
+        following: list[Onwards] = []
+        for row, person in zip(rows, people, strict=True):
+            hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+            way = route.untried(hops, {row.channel, *(other.channel for other in kin.get(row.notification_id, []))})
+            hop = way[0] if way and retry.fits(now, row.deadline_at) else None
+            said = JournalLine(
+                now,
+                row.event_id,
+                "send",
+                "fallback" if hop else "undelivered",
+                hop.plugin.short if hop else None,
+                reason,
+                row.notification_id,
+            )
+            following.append(Onwards(row, self.on_channel(row, hop, now) if hop else None, said, reason))
+        return await self.run.store.deliveries.go_on(following)
 
 
 def outcome_of(end: Finish) -> Outcome:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from core.model import Booking
 from core.store.decisions import add_journal, notification_values
 from core.store.engine import Engine, Lane, Tx, statement, when
-from core.store.rows import Finish, JournalLine, Key, Notification, notification_row, read_booking, write_booking
+from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
 
 
 class State(Struct, frozen=True):
@@ -152,9 +152,37 @@ class Deliveries:
         return answers
 
     async def due_fallbacks(self, now: datetime) -> list[Notification]:
-        """Messages accepted or unclear and not delivered in time; each is handed out once."""
-        found = await self._work.submit(statement("due_fallbacks"), [{"now": now}])
+        """Messages accepted or unclear and not delivered in time; `go_on` ends their watch."""
+        found = await self._read.submit(statement("due_fallbacks"), [{"now": now}])
         return [notification_row(row) for row in found[0]]
+
+    async def kin(self, numbers: Sequence[str]) -> dict[str, list[Notification]]:
+        """The same message on all its channels, by `notification_id`."""
+        if not numbers:
+            return {}
+        kin: dict[str, list[Notification]] = {}
+        rows = [{"notification_id": number} for number in dict.fromkeys(numbers)]
+        for row in (await self._read.submit(self._kin, [rows]))[0]:
+            kin.setdefault(row.notification_id, []).append(row)
+        return kin
+
+    async def _kin(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[list[Notification]]:
+        return [[notification_row(row) for row in await tx.fetch("siblings", rows)] for rows in batches]
+
+    async def go_on(self, following: Sequence[Onwards]) -> int:
+        """End the watch on these messages and add the next ones, unless a delivery, a later step or something newer is known by now."""
+        return sum(await self._work.submit(self._go_on, list(following)))
+
+    async def _go_on(self, tx: Tx, following: list[Onwards]) -> list[int]:
+        rows = [{"id": entry.row.id, "error": None if entry.next else entry.reason} for entry in following]
+        may = {row["id"] for row in await tx.fetch("go_on", rows)}
+        kept = [entry for entry in following if entry.row.id in may]
+        if over := [{"id": entry.row.id} for entry in following if entry.row.id not in may]:
+            await tx.fetch("end_watch", over)
+        if added := [notification_values(entry.next) for entry in kept if entry.next is not None]:
+            await tx.fetch("add_notifications", added)
+        await add_journal(tx, [entry.journal for entry in kept])
+        return [int(entry.row.id in may and entry.next is not None) for entry in following]
 
     async def add(self, rows: Sequence[Notification], journal: Sequence[JournalLine] = ()) -> None:
         """The same messages on their next channels."""

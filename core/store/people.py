@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core.store.deliveries import Report
 from core.store.engine import Engine, Lane, Tx, statement, when
-from core.store.rows import Notification, notification_row, write_booking
+from core.store.rows import Key, Notification, notification_row, write_booking
 
 _LOST_ANSWER = timedelta(days=1)  # how long a message without an id may be found by its phone
 _RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "superseded": 1, "sent": 2, "delivered": 3, "read": 4}
@@ -119,6 +119,8 @@ class PeopleStore:
         if not rows:
             return Matched(None)
         row = notification_row(rows[0])
+        if row.status == "sending":  # what its gateway answers is not written yet: the status waits for that
+            return Matched(None)
         if not _moves(row.status, report.status):
             return Matched(row)
         return Matched(row, report.status, await self._apply(tx, row, report))
@@ -137,7 +139,11 @@ class PeopleStore:
         if report.status == "failed" and not await self._reached_otherwise(tx, row):
             back = {**state, "known_before": write_booking(row.known_before), "revision": row.revision}
             moved = await tx.fetch("move_back", [back], now=report.at)
-            return moved[0]["revision"] if moved else None
+            if not moved:
+                return None
+            revision: int = moved[0]["revision"]
+            await tx.fetch("follow_back", [{**_place(key), "revision": revision}])
+            return revision
         if row.status == "failed" and arrived is not None:
             again = {**state, "known_before": state["told"], "told": None, "revision": row.revision + 1}
             await tx.fetch("move_back", [again], now=report.at)
@@ -145,7 +151,7 @@ class PeopleStore:
 
     async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
-        return any(r["id"] != row.id and r["status"] in ("sent", "delivered", "read") for r in siblings)
+        return any(r["id"] != row.id and r["status"] in ("sending", "sent", "unclear", "delivered", "read") for r in siblings)
 
     async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime) -> None:
         await self._run("pause", transport=transport, account=account, reason=reason, until=until, now=now)
@@ -172,6 +178,10 @@ class PeopleStore:
 
     async def set_poll_point(self, source: str, company: int, since: datetime, found: datetime | None) -> None:
         await self._run("set_poll_point", source=source, company=company, since=since, found=found)
+
+
+def _place(key: Key) -> dict[str, Any]:
+    return {"source": key.source, "company_id": key.company_id, "record_id": key.record_id}
 
 
 def _moves(before: str, now: str) -> bool:

@@ -219,6 +219,15 @@ class Decision(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Onwards(Struct, frozen=True):
+    """A message that was not delivered, and the same one on the next channel; `next` None: there is none, and `reason` is noted."""
+
+    row: Notification
+    next: Notification | None
+    journal: JournalLine
+    reason: str
+
+
 class Finish(Struct, frozen=True, kw_only=True):
     """What becomes of a claimed notification, in one transaction with what follows from it."""
 

@@ -75,6 +75,13 @@ WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r
   AND appointments_cache.revision = r.revision + 1
 RETURNING appointments_cache.revision
 
+-- follow_back --
+-- What waits about this booking takes the client on from where he is now.
+UPDATE booking_notifications SET revision = r.revision
+FROM @rows r(source text, company_id bigint, record_id bigint, revision bigint)
+WHERE booking_notifications.source = r.source AND booking_notifications.company_id = r.company_id AND booking_notifications.record_id = r.record_id
+  AND booking_notifications.status = 'pending' AND NOT booking_notifications.is_test
+
 -- note_attempted --
 UPDATE appointments_cache SET attempted = r.told, hindrance = NULL, version = appointments_cache.version + 1, updated_at = :now
 FROM @rows r(source text, company_id bigint, record_id bigint, told text)
@@ -97,9 +104,24 @@ FROM @rows r(id bigint, fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.status = 'sending'
 
 -- due_fallbacks --
-UPDATE booking_notifications SET fallback_at = NULL
-WHERE id IN (SELECT n.id FROM booking_notifications n WHERE n.fallback_at <= :now AND n.status IN ('sent', 'unclear') ORDER BY n.fallback_at LIMIT 200 @skip_locked)
-RETURNING *
+SELECT * FROM booking_notifications WHERE fallback_at <= :now AND status IN ('sent', 'unclear') ORDER BY fallback_at LIMIT 200
+
+-- go_on --
+-- A watch that is over, or a message that its gateway gave up. Who comes second, and who is overtaken by a delivery, changes nothing.
+UPDATE booking_notifications SET fallback_at = NULL, error = COALESCE(r.error, booking_notifications.error)
+FROM @rows r(id bigint, error text)
+WHERE booking_notifications.id = r.id
+  AND (booking_notifications.status = 'failed' OR (booking_notifications.status IN ('sent', 'unclear') AND booking_notifications.fallback_at IS NOT NULL))
+  AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.notification_id = booking_notifications.notification_id
+                  AND (o.step > booking_notifications.step OR o.status IN ('delivered', 'read')))
+  AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = booking_notifications.source AND o.company_id = booking_notifications.company_id
+                  AND o.record_id = booking_notifications.record_id AND o.step = 0 AND o.id > booking_notifications.id AND NOT o.is_test
+                  AND o.notification_id <> booking_notifications.notification_id
+                  AND o.status IN ('pending', 'sending', 'sent', 'delivered', 'read', 'unclear'))
+RETURNING booking_notifications.id
+
+-- end_watch --
+UPDATE booking_notifications SET fallback_at = NULL FROM @rows r(id bigint) WHERE booking_notifications.id = r.id
 
 -- due_checks --
 UPDATE booking_notifications SET checks = checks + 1, check_at = NULL
@@ -144,11 +166,14 @@ FROM @rows r(id bigint, status text, error text, provider_id text, delivered_at 
 WHERE booking_notifications.id = r.id
 
 -- stop_siblings --
--- It was delivered after all: what still waits on another channel is not needed.
+-- It was delivered after all: what still waits on another channel is not needed, nor what would follow there.
 UPDATE booking_notifications
-SET status = 'superseded', error = 'delivered on another channel', finished_at = :now, fallback_at = NULL, lease_owner = NULL, lease_until = NULL
+SET status = CASE WHEN booking_notifications.status = 'pending' THEN 'superseded' ELSE booking_notifications.status END,
+    error = CASE WHEN booking_notifications.status = 'pending' THEN 'delivered on another channel' ELSE booking_notifications.error END,
+    finished_at = COALESCE(booking_notifications.finished_at, :now), fallback_at = NULL, lease_owner = NULL, lease_until = NULL
 FROM @rows r(notification_id text, id bigint)
-WHERE booking_notifications.notification_id = r.notification_id AND booking_notifications.id <> r.id AND booking_notifications.status = 'pending'
+WHERE booking_notifications.notification_id = r.notification_id AND booking_notifications.id <> r.id
+  AND booking_notifications.status IN ('pending', 'sent', 'unclear')
 
 -- siblings --
 SELECT b.* FROM @rows r(notification_id text) JOIN booking_notifications b ON b.notification_id = r.notification_id ORDER BY b.step

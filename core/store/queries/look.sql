@@ -23,7 +23,7 @@ JOIN appointments_cache a ON a.source = n.source AND a.company_id = n.company_id
 WHERE n.created_at >= :since AND NOT n.is_test
   AND (n.notification_type = 'booking_cancelled' OR n.notification_type = 'booking_updated')
   AND (n.status IN ('failed', 'expired') OR (n.status = 'unclear' AND n.sent_at < :unclear_before)
-       OR (n.status = 'sent' AND n.check_at IS NULL AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error IS NOT NULL))
+       OR (n.status = 'sent' AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error = 'not delivered in time'))
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = n.source AND o.company_id = n.company_id AND o.record_id = n.record_id
                   AND (o.id > n.id OR (o.notification_id = n.notification_id AND o.status IN ('delivered', 'read', 'pending', 'sending'))))
 ORDER BY n.id DESC LIMIT :most
