@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -87,9 +88,9 @@ class Tx:
         raw = self._connection.raw_connection
         if self.dialect == "sqlite":
             given = {name: _sqlite_value(values[name]) for name in query.names}
-            async with raw.execute(query.text, given) as cursor:
-                names = [column[0] for column in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+            found = await raw.execute_fetchall(query.text, given)  # one hop to the connection's thread; a cursor takes three
+            names = found[0].keys() if found else ()
+            return [dict(zip(names, row, strict=True)) for row in found]
         return list(await raw.fetch(query.text, *[values[name] for name in query.names]))
 
     async def script(self, text: str) -> None:
@@ -267,6 +268,8 @@ class Engine:
             yield connection
 
     def tx(self, connection: databases.core.Connection) -> Tx:
+        if self.dialect == "sqlite":
+            connection.raw_connection.row_factory = sqlite3.Row  # its rows know their columns
         return Tx(connection, self.dialect, self.queries)
 
     @contextlib.asynccontextmanager
