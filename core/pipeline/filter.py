@@ -53,7 +53,7 @@ def detail(case: Case, judgement: Judgement) -> str:
 
 
 def _broken(said: Answer) -> bool:
-    return said.error is not None or not isinstance(said.value, Suppressed | Deferred | None)
+    return said.error is not None or not (said.value is None or isinstance(said.value, (Suppressed, Deferred)))
 
 
 def _why(said: Answer) -> str:
