@@ -31,9 +31,10 @@ class Access(Protocol):
 async def poll(
     source: str, since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Access, now: datetime
 ) -> list[Received] | None:
-    """What changed in one salon, or `None` without the tokens to ask; with `since=None` every booking from today on. Raises RuntimeError where the API refuses.
+    """What changed in one salon, or `None` without the tokens to ask; with `since=None` every booking from today on.
 
-    The API takes 5 requests a second from one address: `http` is paced by core, and pages are asked one after another.
+    Raises RuntimeError where the API refuses. The API takes 5 requests a second from one address: `http` is paced by core, and pages
+    are asked one after another.
     """
     if not _may_ask(config):
         return None

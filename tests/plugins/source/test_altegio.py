@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from core import Event, Received, Refused, Request, Salon
-from core.hooks import check_module
+from core.contract import check_module
 from core.testing import SALON
 from plugins.source import altegio, yclients
 
@@ -82,7 +82,9 @@ def test_it_asks_its_own_api() -> None:
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answers))
     point = datetime(2025, 8, 18, tzinfo=UTC)
-    (item,) = asyncio.run(altegio.poll(point, BELGRADE, http, altegio.Config(partner_token=SESAME, user_token=SESAME), point))
+    found = asyncio.run(altegio.poll(point, BELGRADE, http, altegio.Config(partner_token=SESAME, user_token=SESAME), point))
+    assert found is not None
+    (item,) = found
     assert asked == ["api.alteg.io/api/v1/records/962302"]
     assert item.event_id == taken().event_id
 

@@ -854,7 +854,7 @@ def test_any_value_in_any_field_leaves_an_event(data: dict[str, Any]) -> None:
 
 def test_the_module_is_a_source() -> None:
     """It passes the loader's check, and polls as often as it says."""
-    from core.hooks import check_module
+    from core.contract import check_module
 
     assert set(check_module("source", "yclients", yclients)) >= {"receive", "poll", "normalize"}
     assert Config().poll_every == timedelta(minutes=5)

@@ -54,8 +54,10 @@ class Api:
             return JSONResponse({"success": False, "data": None, "meta": {"message": "Не найдено"}}, 404)
         return JSONResponse({"success": True, "data": found[0], "meta": []})
 
-    def poll(self, since: datetime | None = SINCE, salon: Salon = SALON, config: Config = CONFIG) -> Sequence[Received]:
-        return asyncio.run(poll(since, salon, self.http, config, NOW))
+    def poll(self, since: datetime | None = SINCE, salon: Salon = SALON) -> Sequence[Received]:
+        found = asyncio.run(poll(since, salon, self.http, CONFIG, NOW))
+        assert found is not None
+        return found
 
     def normalize(self, item: Received, config: Config = CONFIG) -> Event | Ignored | Later:
         return asyncio.run(normalize(item, SALON, self.http, config))
@@ -80,9 +82,9 @@ def taken(body: object) -> Received:
 
 @pytest.mark.parametrize("tokens", [(None, None), ("partner-1", None), (None, "user-2"), ("", "")])
 def test_without_both_tokens_nothing_is_asked(tokens: tuple[str | None, str | None]) -> None:
-    """Polling is on when both tokens are given; else it is empty and silent."""
+    """Polling is on when both tokens are given; else it says that it cannot ask, and stays silent."""
     api = Api([a_record()])
-    assert api.poll(config=Config(partner_token=tokens[0], user_token=tokens[1])) is None
+    assert asyncio.run(poll(SINCE, SALON, api.http, Config(partner_token=tokens[0], user_token=tokens[1]), NOW)) is None
     assert api.asked == []
 
 
@@ -168,9 +170,9 @@ def test_what_is_no_record_in_a_page_is_passed_over() -> None:
 
 
 def test_one_broken_name_does_not_stop_a_salon() -> None:
-    """A lone surrogate in one client's name is dropped, and the page is read."""
+    """A lone surrogate in one client's name is dropped, and the page is read, with a byte order mark too."""
     page = json.dumps({"success": True, "data": [a_record(client={"id": 1, "name": "А\ud83d", "phone": "+79000000088"})]})
-    api = Api(answer=Response(page))
+    api = Api(answer=Response("\ufeff" + page))
     (item,) = api.poll()
     found = api.normalize(item)
     assert isinstance(found, Event)
@@ -275,6 +277,7 @@ def test_a_record_without_data_is_read_again() -> None:
     [
         None,
         JSONResponse({}, 403),
+        JSONResponse({"success": True, "data": [1]}),
         JSONResponse({"success": True, "data": []}),
         Response("<html>"),
         JSONResponse([]),
@@ -331,6 +334,5 @@ def test_only_numbers_reach_the_address(ids: dict[str, object]) -> None:
     """An id that is text never becomes part of a path, and a test event (a negative id) is unknown to the API."""
     body = webhook("record_create_phone_masked")
     body["company_id"], body["data"]["id"] = ids["company_id"], ids["id"]
-    api = Api()
-    assert isinstance(api.normalize(taken(body)), Event)
-    assert api.asked == []
+    nowhere = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: pytest.fail(f"asked {request.url}")))
+    assert isinstance(asyncio.run(normalize(taken(body), SALON, nowhere, CONFIG)), Event)
