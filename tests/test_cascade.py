@@ -576,6 +576,20 @@ def test_a_month_with_whatsapp_at_forty_percent(stage: Play) -> None:
     stage(story, "green_api", "smsru")
 
 
+def test_the_readme_has_every_transport() -> None:
+    """Each transport stands in the README's table, with the channel it carries."""
+    root = Path(__file__).parents[1]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    rows = readme.partition("<!-- transports -->")[2].partition("<!-- /transports -->")[0].splitlines()
+    told = {cells[1].strip(" `"): cells[2].strip(" `") for row in rows if len(cells := row.split("|")) > 6}
+    raw = settings("sqlite://", send={name: {} for name in ALL})
+    hooks = plugin_hooks.load(configuration.build(raw, root / "config.toml", {}))
+    carried = {plugin.short: plugin_hooks.facts(plugin, None).name for plugin in hooks.stage("send") if plugin.short != "console"}
+    assert set(carried) == set(ALL)
+    assert {name: told.get(name) for name in carried} == carried
+    assert "console" in told
+
+
 def _booking(number: int, phone: str) -> dict[str, Any]:
     found = body("record_create_discount50", id=number, resource_id=number)
     found["data"]["client"] = {**found["data"]["client"], "phone": phone}
