@@ -35,7 +35,7 @@ PLACES = (core.app, core.endpoints, core.pipeline.decide, core.pipeline.send, co
 LAPSED = timedelta(seconds=25)
 GOOD = ("sent", "delivered", "read", "unclear")
 LIVE = (*GOOD, "pending", "sending", "withheld")
-BOOKINGS = st.integers(0, 2)
+BOOKINGS = st.integers(0, 1)
 
 
 class Crash(BaseException):
@@ -43,7 +43,7 @@ class Crash(BaseException):
 
 
 class Machine(RuleBasedStateMachine):
-    """Three bookings. Each state of one has a time of its own, and a later `last_change_date` than the one before."""
+    """Two bookings. Each state of one has a time of its own, and a later `last_change_date` than the one before."""
 
     url: Callable[[], str]
     folder: Path
@@ -178,6 +178,16 @@ class Machine(RuleBasedStateMachine):
         made = self.make(number, "create" if first else "update", 3 * len(self.bodies.get(number, [])) + 2)
         self.held.setdefault(number, []).append(made)
 
+    @rule(number=BOOKINGS, decided=st.booleans())
+    def overtaken(self, number: int, decided: bool) -> None:
+        """Two changes, of which the later one arrives first, and may be decided first."""
+        before = len(self.bodies.get(number, []))
+        older = self.make(number, "update" if before else "create", 3 * before + 1)
+        self.post(number, self.make(number, "update", 3 * before + 4))
+        if decided:
+            self.decide()
+        self.post(number, older)
+
     @rule(number=BOOKINGS, which=st.integers(0, 5))
     @precondition(lambda self: any(self.held.values()))
     def late(self, number: int, which: int) -> None:
@@ -189,6 +199,11 @@ class Machine(RuleBasedStateMachine):
     def repeat(self, number: int, which: int) -> None:
         if known := sorted(self.told.get(number, ())):
             self.post(number, self.bodies[number][known[which % len(known)]])
+
+    @rule()
+    def decide(self) -> None:
+        """Decided, and not sent yet."""
+        self.run(self.driver.vestnik.worker.decider.step())
 
     @rule()
     def work(self) -> None:
