@@ -31,7 +31,7 @@ def ratios(found: Found, kinds: Sequence[str]) -> dict[str, list[float]]:
 def table(found: Found, options: argparse.Namespace) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores shared with the load generator, the gateway and the database; "
-        f"{options.rounds} rounds, {options.past:,} past events. Median (lowest–highest).",
+        f"{options.rounds} rounds, {options.past:,} past events; load average before the run {options.others:.1f}. Median (lowest–highest).",
         "",
         "| | per second | of the bare stack in the same round |",
         "|---|---|---|",
