@@ -143,7 +143,7 @@ RULES = sorted(file.stem for file in (ROOT / "plugins" / "filter").glob("[!_]*.p
 ENGLISH = {"settle", "stale", "unchanged"}  # words that comments may use; a rule is meant where they stand in quotes
 # The demo shows the shipped plugins, and the test kit speaks of them; what core itself folds or passes over bears the name of the rule that says why.
 APART = ("core/demo.py", "core/testing.py")
-FOLDED = {("core/pipeline/decide.py", "settle"), ("core/pipeline/decide.py", "stale")}
+FOLDED = {("core/pipeline/judge.py", "settle"), ("core/pipeline/judge.py", "stale")}
 SOURCES = [
     (name, file.read_text(encoding="utf-8").splitlines())
     for file in sorted((ROOT / "core").rglob("*"))
