@@ -121,7 +121,7 @@ class Callbacks:
         if matched.status in ("delivered", "read") and row.phone:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         if matched.status == "failed" and matched.untold is not None:
-            await self.sender.next_channel(msgspec.structs.replace(row, revision=matched.untold), item.reason or "not delivered")
+            await self.sender.fall_back()
         return True
 
     async def _inbound(self, row: StoredCallback, item: InboundMessage) -> None:

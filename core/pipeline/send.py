@@ -367,35 +367,32 @@ class Sender:
         return ends
 
     async def fall_back(self) -> int:
-        """Messages that were accepted and not delivered in time go on by the next channel; where there is none, that is noted."""
+        """Messages that were not delivered in time, or given up by their gateway, go on by the next channel; where there is none, that is noted."""
         now = self.run.now()
         rows = await self.run.store.deliveries.due_fallbacks(now)
-        return await self._go_on(rows, "not delivered in time", now) if rows else 0
-
-    async def next_channel(self, row: Notification, reason: str) -> None:
-        """A message that its gateway gave up after all."""
-        if not row.is_test:
-            await self._go_on([row], reason, self.run.now())
-
-    async def _go_on(self, rows: Sequence[Notification], reason: str, now: datetime) -> int:
+        if not rows:
+            return 0
+        states = await self.run.store.deliveries.states([row.state_key for row in rows])
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
-        following: list[Onwards] = []
-        for row, person in zip(rows, people, strict=True):
-            hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
-            way = route.untried(hops, {row.channel, *(other.channel for other in kin.get(row.notification_id, []))})
-            hop = way[0] if way and retry.fits(now, row.deadline_at) else None
-            said = JournalLine(
-                now,
-                row.event_id,
-                "send",
-                "fallback" if hop else "undelivered",
-                hop.plugin.short if hop else None,
-                reason,
-                row.notification_id,
-            )
-            following.append(Onwards(row, self.on_channel(row, hop, now) if hop else None, said, reason))
-        return await self.run.store.deliveries.go_on(following)
+        entries = zip(rows, states, people, strict=True)
+        return await self.run.store.deliveries.go_on(
+            [self._further(row, kin.get(row.notification_id, []), state, person, now) for row, state, person in entries]
+        )
+
+    def _further(self, row: Notification, kin: Sequence[Notification], state: State, person: People, now: datetime) -> Onwards:
+        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
+        hop = way[0] if way and retry.fits(now, row.deadline_at) else None
+        gave_up, following = row.status == "failed", None
+        if hop is not None:
+            following = self.on_channel(row, hop, now)
+            if gave_up and row.state_key is not None:  # announced has moved back: it is told from there
+                following = msgspec.structs.replace(following, revision=state.revision)
+        reason = row.error or "not delivered" if gave_up else "not delivered in time"
+        verdict, plugin = ("fallback", hop.plugin.short) if hop else ("undelivered", row.transport)
+        line = JournalLine(now, row.event_id, "send", verdict, plugin, reason, row.notification_id)
+        return Onwards(row, following, line, reason)
 
 
 def outcome_of(end: Finish) -> Outcome:

@@ -123,7 +123,10 @@ class PeopleStore:
             return Matched(None)
         if not _moves(row.status, report.status):
             return Matched(row)
-        return Matched(row, report.status, await self._apply(tx, row, report))
+        untold = await self._apply(tx, row, report)
+        if report.status == "failed" and untold is not None and not row.is_test:
+            await tx.fetch("gave_up", [{"id": row.id, "at": report.at}])
+        return Matched(row, report.status, untold)
 
     async def _apply(self, tx: Tx, row: Notification, report: Report) -> int | None:
         arrived = report.at if report.status in ("delivered", "read") else None
@@ -169,8 +172,7 @@ class PeopleStore:
         told = when(row["told_at"])
         if told is not None and now - told < every:
             return False
-        await self._run("alert_told", key=key, now=now)
-        return True
+        return bool(await self._run("alert_told", key=key, now=now, before=now - every))
 
     async def poll_point(self, source: str, company: int) -> datetime | None:
         found = await self._run("poll_point", source=source, company=company)

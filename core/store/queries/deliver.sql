@@ -104,14 +104,14 @@ FROM @rows r(id bigint, fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.status = 'sending'
 
 -- due_fallbacks --
-SELECT * FROM booking_notifications WHERE fallback_at <= :now AND status IN ('sent', 'unclear') ORDER BY fallback_at LIMIT 200
+SELECT * FROM booking_notifications WHERE fallback_at <= :now AND status IN ('sent', 'unclear', 'failed') ORDER BY fallback_at LIMIT 200
 
 -- go_on --
 -- A watch that is over, or a message that its gateway gave up. Who comes second, and who is overtaken by a delivery, changes nothing.
 UPDATE booking_notifications SET fallback_at = NULL, error = COALESCE(r.error, booking_notifications.error)
 FROM @rows r(id bigint, error text)
 WHERE booking_notifications.id = r.id
-  AND (booking_notifications.status = 'failed' OR (booking_notifications.status IN ('sent', 'unclear') AND booking_notifications.fallback_at IS NOT NULL))
+  AND booking_notifications.status IN ('sent', 'unclear', 'failed') AND booking_notifications.fallback_at IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.notification_id = booking_notifications.notification_id
                   AND (o.step > booking_notifications.step OR o.status IN ('delivered', 'read')))
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = booking_notifications.source AND o.company_id = booking_notifications.company_id
@@ -164,6 +164,10 @@ SET status = r.status, error = r.error, provider_message_id = COALESCE(booking_n
     check_at = CASE WHEN r.status IN ('delivered', 'read', 'failed') THEN NULL ELSE booking_notifications.check_at END
 FROM @rows r(id bigint, status text, error text, provider_id text, delivered_at time, read_at time)
 WHERE booking_notifications.id = r.id
+
+-- gave_up --
+-- The next channel is due, and stays due over a crash.
+UPDATE booking_notifications SET fallback_at = r.at FROM @rows r(id bigint, at time) WHERE booking_notifications.id = r.id
 
 -- stop_siblings --
 -- It was delivered after all: what still waits on another channel is not needed, nor what would follow there.

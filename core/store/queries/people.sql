@@ -71,7 +71,7 @@ ON CONFLICT (key) DO UPDATE SET text = excluded.text, count = alerts.count + 1, 
 RETURNING count, told_at
 
 -- alert_told --
-UPDATE alerts SET told_at = :now WHERE key = :key
+UPDATE alerts SET told_at = :now WHERE key = :key AND (told_at IS NULL OR told_at <= :before) RETURNING key
 
 -- alerts --
 SELECT * FROM alerts WHERE last_at >= :since ORDER BY last_at DESC
