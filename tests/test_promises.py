@@ -31,11 +31,11 @@ from core import (
     Sent,
     Service,
     Suppressed,
+    contract,
     hooks,
     hookspecs,
 )
 from core import config as configuration
-from core import contract
 from core.pipeline import record
 from core.testing import NOON, PHONE, SALON, WHATSAPP, a_case, a_notice
 

@@ -136,7 +136,9 @@ def test_killed_while_events_wait(live: Live) -> None:
         assert gateway.ledger == []
         await server.end(signal.SIGKILL)
         assert gateway.ledger == []
-        lapsed = "UPDATE webhook_events SET lease_until = '2020-01-01 00:00:00.000000' WHERE lease_until IS NOT NULL"  # instead of 20 s
+        lapsed = (
+            "UPDATE webhook_events SET lease_until = '2020-01-01 00:00:00.000000' WHERE lease_until IS NOT NULL"  # instead of 20 s
+        )
         await server.store(lambda store: execute(store, lapsed))
         await server.start(http)
         await until(lambda: sent(server, gateway, 6), server.log)

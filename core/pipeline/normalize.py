@@ -49,7 +49,9 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
     except Exception as error:
         log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, type(error).__name__)
         return Broken(f"{plugin.name} could not read it: {type(error).__name__}: {error}")
-    if isinstance(found, Event) and found.text is None and not config.serves(row.company_id):  # a text needs no salon, a booking does
+    if (
+        isinstance(found, Event) and found.text is None and not config.serves(row.company_id)
+    ):  # a text needs no salon, a booking does
         return Ignored("no salon is named")
     if isinstance(found, Event | Ignored | Later):
         return found

@@ -39,7 +39,9 @@ def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple
         return rows(plugin.short, [broken], now), None
 
 
-def rows(source: str, items: Sequence[Received], now: datetime, *, polled: bool = False, first_import: bool = False) -> list[NewEvent]:
+def rows(
+    source: str, items: Sequence[Received], now: datetime, *, polled: bool = False, first_import: bool = False
+) -> list[NewEvent]:
     """Items of a source as rows. `polled`: we asked for them; `first_import`: they count as announced."""
     return [_row(source, item, now, polled, first_import) for item in items]
 

@@ -489,7 +489,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends(own):
 def test_a_mistake_in_the_file_stops_the_start(own, content, said):
     """One sentence names the file, the text and the mistake."""
     config = own(content)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole sentence is compared below
+    with pytest.raises(ValueError) as caught:
         start(config)
     assert str(caught.value).startswith((f"{config.texts}: {said}", f"{config.texts} {said}"))
     assert "\n" not in str(caught.value)
