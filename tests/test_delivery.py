@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from core.store import engine
+from core.store.deliveries import Report
 from stand_ins import Accepted, Scenario, StandIn, serving
 from stand_ins.green_api import GreenApi
 from tests.conftest import Clock, Driver, body, drive, settings
@@ -423,3 +424,20 @@ async def away(url: str) -> AsyncIterator[None]:
     finally:
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await connection.close()
+
+
+def test_a_status_by_phone_needs_one_message(play: Callable[..., Any]) -> None:
+    """Of two unclear messages to one phone, a status without a known id marks neither: a wrong "delivered" would keep a person from calling."""
+
+    async def story(app: Driver) -> None:
+        store = app.vestnik.run.store
+        for second in range(2):
+            await app.tell(body("record_create_discount50", id=71 + second, last_change_date=f"2025-08-20T11:00:0{second}+0300"))
+        engine = store.engine
+        async with engine.connection() as connection:
+            await connection.execute("UPDATE booking_notifications SET status = 'unclear', provider_message_id = NULL")
+        report = Report("console", 0, "delivered", app.clock.now, provider_id="unknown", phone="+79000000088")
+        assert [found.row for found in await store.people.report([report])] == [None]
+        assert {row["status"] for row in await app.messages()} == {"unclear"}
+
+    play(story)

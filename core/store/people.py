@@ -116,6 +116,8 @@ class PeopleStore:
                 for r in await tx.fetch("rows_of_phones", [{**place, "phone": report.phone, "since": since}])
                 if r["status"] == "unclear"
             ]
+            if len(rows) > 1:  # nobody can say which of them it is: a wrong "delivered" would keep a person from calling
+                rows = []
         if not rows:
             return Matched(None)
         row = notification_row(rows[0])
