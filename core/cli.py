@@ -250,7 +250,7 @@ def send_test(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Send one test message and tell step by step what happens."""
-    from core.trial_send import send
+    from core.send_test import send
 
     found, hooks = loaded(config)
     asyncio.run(send(found, hooks, phone, channel, salon or next(iter(found.salons), None), out))

@@ -76,7 +76,7 @@ class Worker:
 
     async def take_over(self) -> None:
         """Requests that were open when a worker died become unclear; what it had claimed is free once its lease lapses."""
-        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.lapsed)
+        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed)
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
 
@@ -202,7 +202,7 @@ class Worker:
         if last is None or now - last > _SILENT_FOR:
             since = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "at all"
             text = f"salon {company}: no webhook of {source} has come {since}, although bookings change; check its address and secret there"
-            await self.sender.alert(f"silent {source} {company}", text)
+            await self.run.alert(f"silent {source} {company}", text)
 
 
 def _every(seconds: float) -> Callable[[], Awaitable[float]]:

@@ -602,7 +602,7 @@ def _ahead(now: datetime, hours: int = 26) -> dict[str, Any]:
 
 
 def _time(value: Any) -> datetime:
-    from core.store.engine import when
+    from core.store.values import when
 
     found = when(value)
     assert found is not None

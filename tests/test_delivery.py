@@ -17,6 +17,7 @@ import pytest
 
 from core.store import engine
 from core.store.deliveries import Report
+from core.store.values import when
 from stand_ins import Accepted, Scenario, StandIn, serving
 from stand_ins.green_api import GreenApi
 from tests.conftest import Clock, Driver, body, drive, settings
@@ -78,7 +79,7 @@ async def told(app: Driver) -> dict[str, Any]:
 
 def at(row: dict[str, Any], column: str) -> datetime:
     """A time of a row, whatever the driver makes of it."""
-    found = engine.when(row[column])
+    found = when(row[column])
     assert found is not None
     return found
 
@@ -439,5 +440,31 @@ def test_a_status_by_phone_needs_one_message(play: Callable[..., Any]) -> None:
         report = Report("console", 0, "delivered", app.clock.now, provider_id="unknown", phone="+79000000088")
         assert [found.row for found in await store.people.report([report])] == [None]
         assert {row["status"] for row in await app.messages()} == {"unclear"}
+
+    play(story)
+
+
+def test_an_unclear_message_is_sent_again_by_hand(play: Callable[..., Any], tmp_path: Path) -> None:
+    """A person says that an unclear message did not arrive: it is sent once more, and a comment meanwhile does not take it away."""
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50"))
+        engine = app.vestnik.run.store.engine
+        async with engine.connection() as connection:
+            await connection.execute("UPDATE booking_notifications SET status = 'unclear'")
+        rows = await app.vestnik.run.store.deliveries.resend(
+            told["event_id"], None, app.clock.now, app.clock.now + timedelta(hours=24)
+        )
+        assert [row.status for row in rows] == ["pending"]
+        later = {"comment": "просила у окна", "last_change_date": "2025-08-20T11:59:00+0300"}
+        await app.tell(body("record_create_discount50", status="update", **later))
+        assert [(row["status"], row["attempts"]) for row in await app.messages()] == [("sent", 1)]
+        moved = {
+            "date": "2025-08-21 16:00:00",
+            "datetime": "2025-08-21T16:00:00+03:00",
+            "last_change_date": "2025-08-20T11:59:30+0300",
+        }
+        await app.tell(body("record_create_discount50", status="update", **moved))
+        assert [row["notification_type"] for row in await app.messages()] == ["booking_created", "booking_updated"]
 
     play(story)

@@ -18,7 +18,7 @@ import pytest
 from core.app import create_app, operator_token
 from core.config import build
 from core.errors import ConfigError
-from core.store.engine import when
+from core.store.values import when
 from tests.conftest import NOON, PAYLOADS, TOKEN, Clock, Driver, body, drive, settings
 from tests.test_stories import CREATED
 

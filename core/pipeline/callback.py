@@ -141,7 +141,7 @@ class Callbacks:
             await self.run.store.people.works(row.transport, row.account, now)
         else:
             await self.run.store.people.pause(row.transport, row.account, item.reason, now + timedelta(seconds=30), now)
-            await self.sender.alert(f"transport {row.transport} {row.account}", f"{row.transport} is out of order: {item.reason}")
+            await self.run.alert(f"transport {row.transport} {row.account}", f"{row.transport} is out of order: {item.reason}")
         await self.run.load_health()
 
     async def ask_gateways(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,9 @@ from core.store.people import PeopleStore
 __all__ = ["Full", "Store", "open_store", "schema"]
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)"
+
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Store:
@@ -47,11 +51,21 @@ class Store:
         try:
             await self.engine.connect()
             await self._migrate()
+            if self._lock is not None:
+                await self._orphan()
         except BaseException:
             await self.close()
             raise
         for lane in self._lanes.values():
             lane.start()
+
+    async def _orphan(self) -> None:
+        """The lock is ours, so every lease is a dead worker's."""
+        async with self.engine.connection() as connection:
+            tx = self.engine.tx(connection)
+            async with self.engine.transaction(tx):
+                for name in ("orphan_events", "orphan_notifications"):
+                    await tx.fetch(name, past=_LONG_AGO)
 
     async def close(self) -> None:
         for lane in self._lanes.values():

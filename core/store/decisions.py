@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from core.model import Contact
-from core.store.engine import Engine, Lane, Tx, when
+from core.store.engine import Engine, Lane, Tx
 from core.store.rows import Decision, Key, Known, Notification, known_row, write_booking
+from core.store.values import when
 
 _LATELY = timedelta(days=7)
 _WON_FOR = timedelta(days=14)  # the channel that worked is tried first for so long

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from core.model import Booking
 from core.store.decisions import add_journal, notification_values
-from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.engine import Engine, Lane, Tx, statement
 from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
+from core.store.values import when
 
 
 class State(Struct, frozen=True):
@@ -51,8 +52,8 @@ class Deliveries:
         for owner, token, now, until, most, busy in asked:
             accounts = [{"transport": transport, "account": account} for transport, account in busy]
             lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
-            rows = await tx.fetch("claim_notifications", accounts, most=most, fresh=True, **lease)
-            rows += await tx.fetch("claim_notifications", accounts, most=1, fresh=False, **lease)
+            rows = await tx.fetch("claim_notifications", accounts, most=most, **lease)
+            rows += await tx.fetch("claim_suspect_notification", accounts, **lease)
             answers.append(sorted((notification_row(row) for row in rows), key=lambda row: (row.due_at, row.id)))
         return answers
 
@@ -218,9 +219,24 @@ class Deliveries:
         await self._work.submit(statement("release_notifications"), [{"owner": owner}])
 
     async def resend(self, key: str, record: int | None, now: datetime, deadline: datetime) -> list[Notification]:
-        """A dead letter becomes pending again: a person asked for it."""
-        found = await self._work.submit(statement("resend"), [{"key": key, "record": record, "now": now, "deadline": deadline}])
-        return [notification_row(row) for row in found[0]]
+        """A message that failed, expired or is unclear becomes pending again: a person says that the client did not get it.
+
+        So what is announced moves back to what was known before it.
+        """
+        found = await self._work.submit(self._resend, [{"key": key, "record": record, "now": now, "deadline": deadline}])
+        return list(found[0])
+
+    async def _resend(self, tx: Tx, asked: list[dict[str, Any]]) -> list[list[Notification]]:
+        answers = []
+        for values in asked:
+            rows = [notification_row(row) for row in await tx.fetch("resend", **values)]
+            for row in rows:
+                if (key := row.state_key) is not None:
+                    before = {**_key_values(key), "known_before": write_booking(row.known_before), "revision": row.revision}
+                    await tx.fetch("tell_again", [before], now=values["now"])
+                    await tx.fetch("set_revision", id=row.id)
+            answers.append(rows)
+        return answers
 
     async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> bool:
         """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead.

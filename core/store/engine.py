@@ -13,61 +13,25 @@ import contextlib
 import functools
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import databases
-import msgspec
 
 from core.errors import StoreError
 from core.store import sql
+from core.store.values import pack, stamp
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
 _WAITING_LIMIT = 5_000  # rows that may wait in one lane before new ones are turned away
-
-
 _LISTEN_AGAIN = 2.0  # seconds between looks whether the listening connection is still there
 
 
 class Full(Exception):
     """More waits than memory should hold; the sender may try again."""
-
-
-def when(value: Any) -> datetime | None:
-    """A time as the driver gives it → aware UTC."""
-    if value is None:
-        return None
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def stamp(value: datetime) -> str:
-    """A time as text: UTC, always with microseconds, so that text sorts as time."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def clean(value: Any) -> Any:
-    """Without NUL and lone surrogates, which no column takes."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {clean(key): clean(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(entry) for entry in value]
-    return value
-
-
-def pack(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows → the JSON list that `@rows` reads."""
-    plain = [{key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()} for row in rows]
-    try:
-        packed = msgspec.json.encode(plain).decode()
-    except UnicodeEncodeError:
-        return pack(clean(plain))
-    return msgspec.json.encode(clean(plain)).decode() if "\\u0000" in packed else packed
 
 
 class Tx:

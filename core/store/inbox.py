@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from core.failpoint import reach
-from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.engine import Engine, Lane, Tx, statement
 from core.store.rows import EventRow, event_row
+from core.store.values import when
 
 POLLED = "poll"  # the delivery id of what we asked for ourselves
 
@@ -103,8 +104,8 @@ class Inbox:
         answers = []
         for owner, token, now, until, most in asked:
             lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
-            found = await tx.fetch("claim_events", most=most, fresh=True, **lease)
-            found += await tx.fetch("claim_events", most=1, fresh=False, **lease)
+            found = await tx.fetch("claim_events", most=most, **lease)
+            found += await tx.fetch("claim_suspect_event", **lease)
             rows = [event_row(row) for row in found]
             bookings = {row.key for row in rows if row.key is not None and not row.is_test}
             if bookings:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.store.engine import Engine, Lane, statement, when
+from core.store.engine import Engine, Lane, statement
+from core.store.values import when
 
 _BATCH = 500  # rows deleted in one transaction, so that nobody waits for the broom
 
@@ -41,6 +42,7 @@ class Look:
             "prune_notifications": before,
             "prune_journal": before,
             "prune_callbacks": now - keep_bodies,
+            "prune_bookings": before,
         }
         counts: dict[str, int] = {}
         for name, cut in cuts.items():
@@ -48,7 +50,6 @@ class Look:
                 counts[name] = counts.get(name, 0) + len(found)
                 if len(found) < _BATCH:
                     break
-        await self._work.submit(statement("prune_bookings"), [{"before": before}])
         return counts
 
     async def erase(self, phone: str) -> dict[str, int]:

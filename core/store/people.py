@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from core.store.deliveries import Report
-from core.store.engine import Engine, Lane, Tx, statement, when
+from core.store.engine import Engine, Lane, Tx, statement
 from core.store.rows import Key, Notification, notification_row, write_booking
+from core.store.values import when
 
 _LOST_ANSWER = timedelta(days=1)  # how long a message without an id may be found by its phone
 _RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "superseded": 1, "sent": 2, "delivered": 3, "read": 4}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from core.model import Booking
-from core.store.engine import when
+from core.store.values import when
 
 _booking = msgspec.json.Decoder(Booking)
 _encoder = msgspec.json.Encoder()

@@ -1,16 +1,33 @@
+-- orphan_notifications --
+UPDATE booking_notifications SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('pending', 'sending')
+
 -- claim_notifications --
 -- What is due, for accounts that have a slot free. A booking with an undecided event waits: the decision may replace the message.
--- `fresh`: never claimed in vain. What was may have killed its worker, and is tried by itself.
+-- What was claimed in vain may have killed its worker: it is tried by itself (below).
 UPDATE booking_notifications
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
 WHERE id IN (
     SELECT n.id FROM booking_notifications n
     WHERE n.status = 'pending' AND n.due_at <= :now AND (n.lease_until IS NULL OR n.lease_until < :now)
-      AND (n.claims = 0) = :fresh
+      AND n.claims = 0
       AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
                       AND e.status IN ('received', 'deferred') AND n.body IS NULL)
       AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
     ORDER BY n.due_at, n.id LIMIT :most @skip_locked)
+RETURNING *
+
+-- claim_suspect_notification --
+-- As with events: by itself, the least suspect first.
+UPDATE booking_notifications
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
+WHERE id IN (
+    SELECT n.id FROM booking_notifications n
+    WHERE n.status = 'pending' AND n.due_at <= :now AND (n.lease_until IS NULL OR n.lease_until < :now)
+      AND n.claims > 0
+      AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
+                      AND e.status IN ('received', 'deferred') AND n.body IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
+    ORDER BY n.claims, n.due_at, n.id LIMIT 1 @skip_locked)
 RETURNING *
 
 -- clear_claims --
@@ -205,6 +222,22 @@ WHERE id IN (
       AND NOT EXISTS (SELECT 1 FROM booking_notifications d WHERE d.notification_id = n.notification_id AND d.status IN ('delivered', 'read', 'pending', 'sending', 'sent'))
     ORDER BY n.step LIMIT 1)
 RETURNING *
+
+-- tell_again --
+-- The client does not know after all. Where this very message had moved what is announced, it moves back.
+UPDATE appointments_cache
+SET announced = CASE WHEN appointments_cache.revision = r.revision + 1 THEN r.known_before ELSE appointments_cache.announced END,
+    revision = CASE WHEN appointments_cache.revision = r.revision + 1 THEN appointments_cache.revision + 1 ELSE appointments_cache.revision END,
+    attempted = NULL, hindrance = NULL, version = appointments_cache.version + 1, updated_at = :now
+FROM @rows r(source text, company_id bigint, record_id bigint, known_before text, revision bigint)
+WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
+
+-- set_revision --
+-- A message that a person sends again takes the client from what is announced now.
+UPDATE booking_notifications SET revision = a.revision
+FROM appointments_cache a
+WHERE booking_notifications.id = :id AND a.source = booking_notifications.source AND a.company_id = booking_notifications.company_id
+  AND a.record_id = booking_notifications.record_id
 
 -- told_ahead --
 -- The other bot was faster than the webhook: the booking that comes is told already.

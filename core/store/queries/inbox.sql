@@ -21,16 +21,29 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
 
 -- claim_events --
 -- What is due, except bookings with a request open at a gateway: they are decided when its fate is known.
--- `fresh`: never claimed in vain. What was may have killed its worker, and is tried by itself.
+-- What was claimed in vain may have killed its worker: it is tried by itself (below).
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
     SELECT e.id FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
-      AND (e.claims = 0) = :fresh
+      AND e.claims = 0
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
+RETURNING *
+
+-- claim_suspect_event --
+-- One that was claimed in vain, by itself: the least suspect first, so that chance deaths are shared out and a killer stays behind.
+UPDATE webhook_events
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
+WHERE id IN (
+    SELECT e.id FROM webhook_events e
+    WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
+      AND e.claims > 0
+      AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
+                      AND n.company_id = e.company_id AND n.record_id = e.record_id)
+    ORDER BY e.claims, e.due_at, e.id LIMIT 1 @skip_locked)
 RETURNING *
 
 -- claim_peers --
@@ -42,6 +55,10 @@ WHERE id IN (
     JOIN webhook_events e ON e.source = r.source AND e.company_id = r.company_id AND e.record_id = r.record_id
     WHERE e.status IN ('received', 'deferred') AND (e.lease_until IS NULL OR e.lease_until < :now) AND NOT e.is_test)
 RETURNING *
+
+-- orphan_events --
+-- The file's lock proves that whoever held a lease is dead: nobody waits for it to lapse.
+UPDATE webhook_events SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred')
 
 -- next_event --
 SELECT MIN(due_at) AS due_at FROM webhook_events WHERE status IN ('received', 'deferred') AND (lease_until IS NULL OR lease_until < :now)

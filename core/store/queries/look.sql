@@ -75,7 +75,9 @@ RETURNING id
 
 -- prune_bookings --
 -- Long after the visit, so that a late edit of an old record is not taken for a new booking while its events are kept.
-DELETE FROM appointments_cache WHERE updated_at < :before AND (visit_at IS NULL OR visit_at < :before)
+DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
+    SELECT source, company_id, record_id FROM appointments_cache WHERE updated_at < :before AND (visit_at IS NULL OR visit_at < :before) LIMIT :most)
+RETURNING record_id
 
 -- erase_events --
 DELETE FROM webhook_events WHERE (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)

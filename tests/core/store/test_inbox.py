@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from core.store.engine import Engine
 from core.store.inbox import Stored
 from core.store.rows import Key
 from tests.conftest import Driver, body
-from tests.core.store.kit import LEASE, NOW, an_arrival, keep, rows
+from tests.core.store.kit import LEASE, NOW, an_arrival, execute, keep, rows
 
 
 @pytest.mark.parametrize("number", [2**31 + 7, 2**53 + 1, 2**63 - 1, -(2**63) + 1])
@@ -209,3 +210,37 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Engine, "transaction", counting)
     return begun
+
+
+def test_on_sqlite_the_lock_proves_a_worker_dead(tmp_path: Path) -> None:
+    """Who gets the file's lock takes over at once what the last holder had claimed; a command beside a live server takes nothing."""
+    url = f"sqlite:///{tmp_path / 'vestnik.db'}"
+
+    async def claimed(store: Store) -> None:
+        await store.inbox.receive([an_arrival()])
+        assert len(await store.inbox.claim("dead", 1, NOW, LEASE, 10)) == 1
+
+    async def beside(store: Store) -> None:
+        assert await store.inbox.claim("command", 2, NOW, LEASE, 10) == []
+
+    async def after(store: Store) -> None:
+        assert [row.event_id for row in await store.inbox.claim("next", 3, NOW, LEASE, 10)] == ["evt_1"]
+
+    keep(url, claimed)
+    keep(url, beside, alone=False)
+    keep(url, after)
+
+
+def test_the_least_suspect_is_tried_first(database_url: str) -> None:
+    """Of events that were claimed in vain, one at a time is taken, the one with fewest deaths first: a killer stays behind the innocent."""
+
+    async def story(store: Store) -> None:
+        await store.inbox.receive([an_arrival(f"evt_{n}", record_id=n) for n in range(1, 4)])
+        await execute(store, "UPDATE webhook_events SET claims = 1, lease_until = NULL WHERE event_id <> 'evt_1'")
+        await execute(store, "UPDATE webhook_events SET claims = 3, lease_until = NULL WHERE event_id = 'evt_1'")
+        order = []
+        for token in range(2, 5):
+            order += [row.event_id for row in await store.inbox.claim("next", token, NOW, LEASE, 10)]
+        assert order == ["evt_2", "evt_3", "evt_1"]
+
+    keep(database_url, story)

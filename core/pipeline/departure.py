@@ -1,0 +1,208 @@
+"""Whether a message may leave now, and what becomes of one that may not: the state, the rules, the route and the text of this moment.
+
+Values in, values out: nothing here waits, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from core import retry
+from core.model import (
+    Action,
+    Address,
+    Booking,
+    Case,
+    Deferred,
+    EventFacts,
+    Message,
+    Notice,
+    Suppressed,
+)
+from core.pipeline import filter as rules
+from core.pipeline import route
+from core.pipeline.compare import CANCELLED, differences
+from core.pipeline.render import render
+from core.runtime import Runtime
+from core.store.decisions import People
+from core.store.deliveries import State
+from core.store.rows import Finish, JournalLine, Notification, Onwards
+
+_CHECK_AFTER = timedelta(minutes=1)
+_PROBED = timedelta(seconds=5)  # how often paused accounts are asked
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # it is decided: no event waits for further ones
+
+
+class Leaving(Struct, frozen=True):
+    """A message that may leave: everything the transport is given, and what it tells."""
+
+    row: Notification
+    hop: route.Hop
+    message: Message
+    address: Address
+    told: Booking | None
+    before: Booking | None
+    way: tuple[route.Hop, ...] = ()  # the channels that were not tried yet
+    note: str | None = None
+
+
+class Departure:
+    """The judgement of messages that are due, of those that were not delivered, and of those whose worker died."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.run = runtime
+
+    def prepare(
+        self, row: Notification, kin: Sequence[Notification], state: State, person: People, binding: str | None, now: datetime
+    ) -> Leaving | Finish:
+        """Whether the message may leave now, judged by the state of this moment. `kin` is the same message on all its channels."""
+        if any(other.status in ("delivered", "read") for other in kin):
+            return self.end(row, "superseded", now, "delivered on another channel")
+        if row.claims > retry.CLAIMS_ALLOWED:
+            return self.end(
+                row,
+                "failed",
+                now,
+                f"it killed its worker {row.claims - 1} times",
+                attempted=True,
+                event=("parked", None, "it killed its worker"),
+            )
+        if not retry.fits(now, row.deadline_at) and not row.is_test:
+            return self.end(row, "expired", now, row.error or "its time is over", attempted=True)
+        told_by_us = row.revision + bool(row.step)  # an earlier channel may have moved what is announced
+        if row.state_key is not None and state.revision not in (row.revision, told_by_us):
+            return self.end(row, "superseded", now, "the client has been told meanwhile")
+        told = state.snapshot if row.state_key is not None else row.told
+        before = state.announced if row.step == 0 and row.state_key is not None else row.known_before
+        judgement = rules.ask(self.run.hooks, self._case(row, told, before, person), now)
+        if judgement.held is not None:
+            return self.end(row, "pending", now, judgement.held, due_at=now + retry.backoff(row.attempts + 1, self.run.chance))
+        if isinstance(judgement.verdict, Deferred):
+            return self.end(row, "pending", now, f"{judgement.rule}: {judgement.verdict.reason}", due_at=judgement.verdict.until)
+        if isinstance(judgement.verdict, Suppressed):
+            return self._kept_back(row, judgement.rule, judgement.verdict, now)
+        plugin = route.transport(self.run.hooks, row.transport, row.company_id)
+        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
+        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
+        if hop is None:
+            return self.onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
+        if (paused := self.paused(hop, now)) is not None:
+            return self.out_of_order(row, hop, way, now, paused)
+        notice = Notice(
+            row.notification_type,
+            told,
+            before,
+            differences(before, told) if before and told else frozenset(),
+            self.run.config.salon_of(row.company_id),
+            row.body,
+        )
+        rendered = render(self.run.hooks, notice, hop.channel)
+        if rendered.message is None:
+            return self.end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
+        address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
+        note = "; ".join(rendered.left_out) or None
+        return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
+
+    def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:
+        changed_at = told.changed_at if told else None
+        ending = row.notification_type.rpartition("_")[2]
+        action: Action = "deleted" if row.notification_type == CANCELLED else "created" if ending == "created" else "updated"
+        return Case(
+            type=row.notification_type,
+            booking=told,
+            announced=before,
+            changed=differences(before, told) if before and told else frozenset(),
+            event=EventFacts(row.event_id, action, row.created_at, _LONG_AGO, changed_at),
+            contact=msgspec.structs.replace(person.contact, phone=row.phone),
+            salon=self.run.config.salon_of(row.company_id),
+            test=row.is_test,
+            seen=before is not None,
+        )
+
+    def _kept_back(self, row: Notification, rule: str | None, verdict: Suppressed, now: datetime) -> Finish:
+        status = "withheld" if verdict.withheld else "superseded" if verdict.client_knows else "failed"
+        moves = (verdict.client_knows or verdict.withheld) and row.step == 0
+        event = ("suppressed", rule, verdict.reason)
+        return self.end(
+            row, status, now, f"{rule}: {verdict.reason}", rule=rule, announce=moves, attempted=status == "failed", event=event
+        )
+
+    def paused(self, hop: route.Hop, now: datetime) -> tuple[datetime, str] | None:
+        health = self.run.health.get((hop.plugin.short, hop.account))
+        if health is None or health.reason is None or health.paused_until is None:
+            return None
+        if health.paused_until <= now:  # over, but where it can be asked how it is, no message is tried on it before
+            return (now + _PROBED, health.reason) if "probe" in hop.plugin.calls else None
+        return health.paused_until, health.reason
+
+    def out_of_order(
+        self, row: Notification, hop: route.Hop, way: list[route.Hop], now: datetime, paused: tuple[datetime, str]
+    ) -> Finish:
+        return self.onwards(row, way, now, f"{hop.plugin.short} is out of order: {paused[1]}", wait=paused[0])
+
+    def onwards(self, row: Notification, way: list[route.Hop], now: datetime, reason: str, wait: datetime | None = None) -> Finish:
+        """The next channel (`way`: those not tried yet), else wait for this one, else the end."""
+        if way:
+            return self.end(row, "failed", now, reason, next=self._on_channel(row, way[0], now))
+        if wait is not None and retry.fits(wait, row.deadline_at):
+            return self.end(row, "pending", now, reason, due_at=wait)
+        return self.end(
+            row, "expired" if wait is not None else "failed", now, reason, attempted=row.step == 0 or row.known_before is None
+        )
+
+    def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
+        """The same message on another channel: another row with the same `notification_id`."""
+        return msgspec.structs.replace(
+            row, id=0, token=0, step=row.step + 1, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
+            reference=f"v{uuid4().hex[:23]}", message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
+            provider_message_id=None, sent_at=None, delivered_at=None,
+        )  # fmt: skip
+
+    def watch(self, leaving: Leaving, now: datetime) -> dict[str, datetime]:
+        """When to fall back, and when to ask the gateway, if it reports nothing."""
+        if not leaving.hop.channel.reports_delivery:
+            return {}
+        found = {}
+        if not leaving.row.is_test:
+            wait = self.run.config.route_of(leaving.row.company_id).fallback_after
+            found["fallback_at"] = retry.fallback_at(now, wait, leaving.told.visit_at if leaving.told else None)
+        if "check" in leaving.hop.plugin.calls:
+            found["check_at"] = now + _CHECK_AFTER
+        return found
+
+    def further(self, row: Notification, kin: Sequence[Notification], state: State, person: People, now: datetime) -> Onwards:
+        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
+        hop = way[0] if way and retry.fits(now, row.deadline_at) else None
+        gave_up, following = row.status == "failed", None
+        if hop is not None:
+            following = self._on_channel(row, hop, now)
+            if gave_up and row.state_key is not None:  # announced has moved back: it is told from there
+                following = msgspec.structs.replace(following, revision=state.revision)
+        reason = row.error or "not delivered" if gave_up else "not delivered in time"
+        verdict, plugin = ("fallback", hop.plugin.short) if hop else ("undelivered", row.transport)
+        line = JournalLine(now, row.event_id, "send", verdict, plugin, reason, row.notification_id)
+        return Onwards(row, following, line, reason)
+
+    def lapsed(self, rows: Sequence[Notification]) -> list[Finish]:
+        """Requests that were open when their worker died."""
+        now, ends = self.run.now(), []
+        for row in rows:
+            way = route.hops(self.run.hooks, self.run.config, row.company_id)
+            hop = next((hop for hop in way if hop.plugin.short == row.transport), None)
+            watch: dict[str, datetime] = {}
+            if hop is not None:
+                leaving = Leaving(row, hop, Message(""), Address(""), row.told, row.known_before)
+                watch = self.watch(leaving, now)
+            ends.append(self.end(row, "unclear", now, "its worker died while the request was open", announce=True, **watch))
+        return ends
+
+    def end(self, row: Notification, status: str, now: datetime, error: str | None = None, **more: object) -> Finish:
+        line = JournalLine(now, row.event_id, "send", status, row.transport, error, row.notification_id)
+        return Finish(row=row, status=status, at=now, error=error, journal=(line,), **more)  # type: ignore[arg-type]

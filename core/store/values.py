@@ -1,0 +1,43 @@
+"""Times, strings and batches of rows, as both databases take and give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+
+def when(value: Any) -> datetime | None:
+    """A time as the driver gives it → aware UTC."""
+    if value is None:
+        return None
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def stamp(value: datetime) -> str:
+    """A time as text: UTC, always with microseconds, so that text sorts as time."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def clean(value: Any) -> Any:
+    """Without NUL and lone surrogates, which no column takes."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(key): clean(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(entry) for entry in value]
+    return value
+
+
+def pack(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows → the JSON list that `@rows` reads."""
+    plain = [{key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()} for row in rows]
+    try:
+        packed = msgspec.json.encode(plain).decode()
+    except UnicodeEncodeError:
+        return pack(clean(plain))
+    return msgspec.json.encode(clean(plain)).decode() if "\\u0000" in packed else packed
