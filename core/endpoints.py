@@ -55,6 +55,9 @@ async def as_values(request: HttpRequest) -> Request:
     return Request(request.method, request.scope["path"], headers, dict(request.query_params), await body_of(request))
 
 
+_answer = msgspec.json.Encoder()
+
+
 class Endpoints:
     """One method per route."""
 
@@ -85,7 +88,9 @@ class Endpoints:
             return JSONResponse({"success": False, "error": "busy, try again"}, 503, {"Retry-After": "5"})
         if reply is not None:
             return Response(reply.body, reply.status, media_type=reply.content_type)
-        return JSONResponse({"success": True, "eventId": stored[0].event_id if stored else None})
+        return Response(
+            _answer.encode({"success": True, "eventId": stored[0].event_id if stored else None}), media_type="application/json"
+        )
 
     async def _store(self, events: Sequence[NewEvent]) -> list[Stored]:
         """The database, or the spool while it cannot be written."""
@@ -98,7 +103,7 @@ class Endpoints:
             await self.app.spool.append([msgspec.to_builtins(event) for event in events])
             return [Stored(event.event_id, 0) for event in events]
         reach("after_commit")
-        self.app.run.work.set()
+        self.app.run.work.set("events")
         again = {event.event_id: event.company_id for event, kept in zip(events, stored, strict=True) if kept.repeats}
         if again:
             await self.app.worker.decider.note_repeats(list(again.items()))
@@ -185,7 +190,7 @@ class Endpoints:
             await callback.store(self.app.run, plugin, 0, [], payload, now, unreadable=f"{type(error).__name__}: {error}")
             return JSONResponse({"success": True})
         await callback.store(self.app.run, plugin, account, items, payload, now)
-        self.app.run.work.set()
+        self.app.run.work.set("callbacks")
         if reply is not None:
             return Response(reply.body, reply.status, media_type=reply.content_type)
         return JSONResponse({"success": True})

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 
 STEPS = (
-    "before_commit",  # an event is inserted, not committed
+    "before_commit",  # the statement that stores an event, and commits, is about to run
     "after_commit",  # committed, not answered
     "events_claimed",
     "decided",  # decisions are committed

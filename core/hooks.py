@@ -70,6 +70,8 @@ class Hooks:
         self.plugins = plugins
         self.manager = manager
         self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}
+        self._by_name = {(plugin.stage, plugin.short): plugin for plugin in plugins}
+        self._facts: dict[tuple[str, int], Channel] = {}
         self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
         self._echo = bool(os.environ.get("VESTNIK_TRACE"))
 
@@ -77,7 +79,14 @@ class Hooks:
         return self._by_stage[stage]
 
     def get(self, stage: str, short: str) -> Plugin | None:
-        return next((plugin for plugin in self._by_stage.get(stage, ()) if plugin.short == short), None)
+        return self._by_name.get((stage, short))
+
+    def facts(self, plugin: Plugin, company_id: int | None = None) -> Channel:
+        """What a transport's `channel()` states for a salon; asked once, for it cannot change while we run."""
+        key = (plugin.short, plugin.account(company_id))
+        if key not in self._facts:
+            self._facts[key] = facts(plugin, company_id)
+        return self._facts[key]
 
     def implementations(self, hook: str, company_id: int | None = None) -> list[tuple[Plugin, Call, Any]]:
         """Who answers a hook for this salon, in order, each with its config."""

@@ -29,20 +29,38 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Listener(asyncio.Event):
+    """One loop's ear. `blocked`: something is due that it could not take up; it wants to hear when a request ends.
+
+    `freed`: one has ended while the loop looked.
+    """
+
+    blocked = freed = False
+
+
 class Bell:
-    """Wakes every loop that listens."""
+    """Wakes the loops that have something to do: each listens for its own kind of work ("events", "messages", "callbacks")."""
 
     def __init__(self) -> None:
-        self._listeners: list[asyncio.Event] = []
+        self._listeners: list[tuple[str, Listener]] = []
 
-    def listen(self) -> asyncio.Event:
-        event = asyncio.Event()
-        self._listeners.append(event)
-        return event
+    def listen(self, kind: str) -> Listener:
+        listener = Listener()
+        self._listeners.append((kind, listener))
+        return listener
 
-    def set(self) -> None:
-        for event in self._listeners:
-            event.set()
+    def set(self, *kinds: str) -> None:
+        """Something of these kinds may be due; of any kind, where none is named."""
+        for kind, listener in self._listeners:
+            if not kinds or kind in kinds:
+                listener.set()
+
+    def freed(self) -> None:
+        """A request has ended: whoever waits for a slot, or for a booking to be free, looks again."""
+        for _, listener in self._listeners:
+            listener.freed = True
+            if listener.blocked:
+                listener.set()
 
 
 class Runtime:

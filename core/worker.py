@@ -38,15 +38,15 @@ class Worker:
     async def start(self) -> None:
         await self.run.load_health()
         await self.take_over()
-        loops: list[tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[float]]]] = [
-            (self.decider.step, self._until_event),
-            (self.sender.step, self._until_message),
-            (self.callbacks.step, self._until_message),
-            (self.housekeep, _every(5.0)),
-            (self.prune, _every(_HOUR)),
+        loops: list[tuple[str, Callable[[], Awaitable[object]], Callable[[], Awaitable[float]]]] = [
+            ("events", self.decider.step, self._until_event),
+            ("messages", self.sender.step, self._until_message),
+            ("callbacks", self.callbacks.step, self._until_callback),
+            ("time", self.housekeep, _every(5.0)),
+            ("time", self.prune, _every(_HOUR)),
         ]
-        self._tasks = [asyncio.create_task(self._loop(step, idle), name=step.__qualname__) for step, idle in loops]
-        self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self.run.work.set), name="listen"))
+        self._tasks = [asyncio.create_task(self._loop(kind, step, idle), name=step.__qualname__) for kind, step, idle in loops]
+        self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self._rung), name="listen"))
         self._tasks += [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()]
 
     async def stop(self) -> None:
@@ -125,14 +125,22 @@ class Worker:
             log.info("outcome=pruned %s", " ".join(f"{name.removeprefix('prune_')}={count}" for name, count in counts.items()))
         return 0
 
-    async def _loop(self, step: Callable[[], Awaitable[object]], idle: Callable[[], Awaitable[float]]) -> None:
-        bell = self.run.work.listen()
+    def _rung(self) -> None:
+        """Another node, or we ourselves, stored events or callbacks."""
+        self.run.work.set("events", "callbacks")
+
+    async def _loop(self, kind: str, step: Callable[[], Awaitable[object]], idle: Callable[[], Awaitable[float]]) -> None:
+        bell = self.run.work.listen(kind)
         while not self._stopping:
             bell.clear()
+            bell.blocked = bell.freed = False
             try:
                 if await step():
                     continue
                 seconds = await idle()
+                bell.blocked = seconds == _BLOCKED
+                if bell.blocked and bell.freed:
+                    continue
             except Exception:
                 log.exception("outcome=broken step=%s", step.__qualname__)
                 seconds = _IDLE
@@ -145,6 +153,9 @@ class Worker:
 
     async def _until_message(self) -> float:
         return self._until(await self.run.store.deliveries.next_due(self.run.now()))
+
+    async def _until_callback(self) -> float:
+        return self._until(await self.run.store.people.next_callback())
 
     def _until(self, due: datetime | None) -> float:
         """Seconds until something is due, within bounds: what cannot be taken up yet must not spin."""

@@ -73,7 +73,7 @@ class Decider:
     def _later(self, task: asyncio.Future[tuple[Ready | None, list[EventEnd]]]) -> None:
         async def wait() -> None:
             await self._settle([await task], self.run.now())
-            self.run.work.set()
+            self.run.work.set("events", "messages")
 
         slow = asyncio.create_task(wait())
         self._slow.add(slow)
@@ -143,7 +143,7 @@ class Decider:
             won = await self.run.store.decisions.save(decisions)
             reach("decided")
             if any(decision.notification is not None for decision in decisions):
-                self.run.work.set()  # the sender need not wait for its timer
+                self.run.work.set("messages")  # the sender need not wait for its timer
             await record.tell(
                 self.run.hooks,
                 [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from core.config import Configuration
-from core.hooks import Hooks, Plugin, facts
+from core.hooks import Hooks, Plugin
 from core.model import Channel
 
 
@@ -39,7 +39,7 @@ def _carrier(hooks: Hooks, name: str, wanted: str | None, company_id: int | None
     for plugin in hooks.stage("send"):
         if plugin.config_for(company_id) is None or (wanted and plugin.short != wanted):
             continue
-        channel = facts(plugin, company_id)
+        channel = hooks.facts(plugin, company_id)
         if channel.name == name:
             return Hop(plugin, channel, plugin.account(company_id))
     return None

@@ -92,7 +92,7 @@ class Sender:
         def done(finished: asyncio.Task[None]) -> None:
             self._tasks.discard(finished)
             self._load[account] -= 1
-            self.run.work.set()
+            self.run.work.freed()
             if not finished.cancelled() and finished.exception() is not None:
                 log.error("notification=%s outcome=broken", leaving.row.notification_id, exc_info=finished.exception())
 
@@ -196,6 +196,8 @@ class Sender:
 
     async def _finish(self, ends: Sequence[Finish]) -> None:
         written = await self.run.store.deliveries.finish(ends)
+        if any(end.next is not None or end.status == "pending" for end in ends):
+            self.run.work.set("messages")
         await record.tell(self.run.hooks, [outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok])
 
     async def fall_back(self) -> int:
@@ -208,9 +210,12 @@ class Sender:
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
         entries = zip(rows, states, people, strict=True)
-        return await self.run.store.deliveries.go_on(
+        moved = await self.run.store.deliveries.go_on(
             [self.judge.further(row, kin.get(row.notification_id, []), state, person, now) for row, state, person in entries]
         )
+        if moved:
+            self.run.work.set("messages")
+        return moved
 
 
 def outcome_of(end: Finish) -> Outcome:

@@ -30,7 +30,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         names = ("write", "read") if engine.dialect == "sqlite" else ("intake", "decide", "deliver", "people", "read", "look")
-        self._lanes = {name: Lane(engine, name) for name in names}
+        self._lanes = {name: Lane(engine, name, reads=name in ("read", "look")) for name in names}
         lane = self._lanes.__getitem__
         if engine.dialect == "sqlite":
             intake = decide = deliver = people = lane("write")

@@ -208,9 +208,8 @@ class Deliveries:
 
     async def next_due(self, now: datetime) -> datetime | None:
         """When the next message, fallback or check is due."""
-        asked = [("next_notification", {"now": now}), ("next_fallback", {}), ("next_check", {}), ("next_callback", {})]
-        times = [when((await self._read.submit(statement(name), [values]))[0][0]["due_at"]) for name, values in asked]
-        return min((at for at in times if at is not None), default=None)
+        found = await self._read.submit(statement("next_message"), [{"now": now}])
+        return when(found[0][0]["due_at"])
 
     async def renew(self, owner: str, until: datetime) -> None:
         await self._work.submit(statement("renew_notifications"), [{"owner": owner, "until": until}])

@@ -24,6 +24,7 @@ from core.store import sql
 from core.store.values import pack, stamp
 
 T = TypeVar("T")
+JobOf = TypeVar("JobOf", bound=Callable[..., Awaitable[list[Any]]])
 Row = Mapping[str, Any]
 
 _WAITING_LIMIT = 5_000  # rows that may wait in one lane before new ones are turned away
@@ -80,6 +81,12 @@ def statement(name: str) -> Job:
     return job
 
 
+def one_statement(job: JobOf) -> JobOf:
+    """Mark a job that runs one statement, whatever it is given: such a statement commits by itself, so nothing waits for a BEGIN and a COMMIT."""
+    job.one_statement = True  # type: ignore[attr-defined]
+    return job
+
+
 class _Waiting:
     __slots__ = ("done", "job", "rows")
 
@@ -88,10 +95,14 @@ class _Waiting:
 
 
 class Lane:
-    """One writer: holds its connection, groups what waits into one transaction. Started and stopped by the engine."""
+    """One writer: holds its connection, groups what waits into one transaction. Started and stopped by the engine.
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    A lane that `reads` opens no transaction: on SQLite that would be a writer's, and the two would wait for each other.
+    """
+
+    def __init__(self, engine: Engine, name: str, *, reads: bool = False) -> None:
         self.name = name
+        self._reads = reads
         self._engine = engine
         self._waiting: list[_Waiting] = []
         self._rows = 0
@@ -170,7 +181,8 @@ class Lane:
         for waiting in batch:
             jobs.setdefault(waiting.job, []).append(waiting)
         answers: list[tuple[_Waiting, list[Any]]] = []
-        async with self._engine.transaction(tx):
+        bare = self._reads or (len(jobs) == 1 and getattr(batch[0].job, "one_statement", False))
+        async with contextlib.nullcontext() if bare else self._engine.transaction(tx):
             for job, group in jobs.items():
                 said = await job(tx, [row for waiting in group for row in waiting.rows])
                 at = 0
@@ -254,10 +266,14 @@ class Engine:
         while self.dialect == "postgresql":
             with contextlib.suppress(Exception):
                 async with self.database.connection() as connection:
-                    raw = connection.raw_connection
-                    await raw.add_listener("vestnik", lambda *_: ring())
-                    while not raw.is_closed():  # noqa: ASYNC110  the driver tells nobody that a connection broke
-                        await asyncio.sleep(_LISTEN_AGAIN)
+                    raw, heard = connection.raw_connection, lambda *_: ring()
+                    await raw.add_listener("vestnik", heard)
+                    try:
+                        while not raw.is_closed():  # noqa: ASYNC110  the driver tells nobody that a connection broke
+                            await asyncio.sleep(_LISTEN_AGAIN)
+                    finally:  # the pool wants it back as it was
+                        if not raw.is_closed():
+                            await raw.remove_listener("vestnik", heard)
             await asyncio.sleep(_LISTEN_AGAIN)
 
     def is_gone(self, error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.failpoint import reach
-from core.store.engine import Engine, Lane, Tx, statement
+from core.store.engine import Engine, Lane, Tx, one_statement, statement
 from core.store.rows import EventRow, event_row
 from core.store.values import when
 
@@ -61,6 +61,7 @@ class Inbox:
         """Store; returns after the commit. An event that is known is counted on its row."""
         return await self._intake.submit(self._receive, list(events))
 
+    @one_statement
     async def _receive(self, tx: Tx, events: list[NewEvent]) -> list[Stored]:
         """One statement for all. The same event twice in one batch is folded first: one statement touches a row once."""
         folded: dict[str, dict[str, Any]] = {}
@@ -69,10 +70,8 @@ class Inbox:
                 row["repeats"] += 1
             else:
                 folded[event.event_id] = _insert_row(event, 0)
-        stored = {row["event_id"]: row["repeats"] for row in await tx.fetch("receive", list(folded.values()))}
-        if tx.dialect == "postgresql":
-            await tx.fetch("ring")  # once for each batch: NOTIFY takes a global lock at commit
         reach("before_commit")
+        stored = {row["event_id"]: row["repeats"] for row in await tx.fetch("receive", list(folded.values()))}
         answers, seen = [], set()
         for event in events:
             again = event.event_id in seen

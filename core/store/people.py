@@ -54,6 +54,11 @@ class PeopleStore:
         found = await self._work.submit(statement(name), [values])
         return list(found[0])
 
+    async def next_callback(self) -> datetime | None:
+        """When the next stored callback is due."""
+        found = await self._read.submit(statement("next_callback"), [{}])
+        return when(found[0][0]["due_at"])
+
     async def wrote(self, phone: str, company: int, at: datetime) -> None:
         await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at}])
 

@@ -2,6 +2,7 @@
 
 @rows r(id bigint, at time)   the JSON list in :rows as a table: one statement per batch, however many rows
 @skip_locked                  FOR UPDATE SKIP LOCKED, where several processes share the work
+@ringing … @rung              an INSERT that also wakes the other nodes (once for each batch: NOTIFY takes a global lock at commit)
 @id @time @bool               column types
 @at(name)                     a time parameter, where the database cannot guess its type
 @seconds(a, b)  @yesterday    arithmetic on times
@@ -28,6 +29,8 @@ _WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "@time": "TEXT",
         "@bool": "BOOLEAN",
         "@skip_locked": "",
+        "@ringing": "",
+        "@rung": "",
         "@yesterday": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-1 day')",
     },
     "postgresql": {
@@ -35,6 +38,8 @@ _WORDS: Mapping[Dialect, Mapping[str, str]] = {
         "@time": "TIMESTAMPTZ",
         "@bool": "BOOLEAN",
         "@skip_locked": "FOR UPDATE SKIP LOCKED",
+        "@ringing": "WITH stored AS (",
+        "@rung": ") SELECT stored.*, bell.rung FROM stored, (SELECT pg_notify('vestnik', '') AS rung) AS bell",
         "@yesterday": "now() - interval '24 hours'",
     },
 }

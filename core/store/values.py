@@ -19,7 +19,7 @@ def when(value: Any) -> datetime | None:
 
 def stamp(value: datetime) -> str:
     """A time as text: UTC, always with microseconds, so that text sorts as time."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 def clean(value: Any) -> Any:

@@ -51,7 +51,7 @@ def parse(body: bytes | str) -> Any:
 
 
 def as_text(body: bytes | str) -> str:
-    text = body.decode("utf-8-sig", "replace") if isinstance(body, bytes) else body.removeprefix("\ufeff")
+    text = (body.decode("utf-8", "replace") if isinstance(body, bytes) else body).removeprefix("\ufeff")
     return text.replace("\x00", "") if "\x00" in text else text
 
 

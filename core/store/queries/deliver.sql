@@ -150,14 +150,12 @@ UPDATE booking_notifications SET check_at = r.check_at
 FROM @rows r(id bigint, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.status IN ('sent', 'unclear')
 
--- next_notification --
-SELECT MIN(due_at) AS due_at FROM booking_notifications WHERE status = 'pending' AND (lease_until IS NULL OR lease_until < :now)
-
--- next_fallback --
-SELECT MIN(fallback_at) AS due_at FROM booking_notifications WHERE fallback_at IS NOT NULL
-
--- next_check --
-SELECT MIN(check_at) AS due_at FROM booking_notifications WHERE check_at IS NOT NULL
+-- next_message --
+-- When a message, a fallback or a check is due; each is the first of its own index.
+SELECT MIN(due_at) AS due_at FROM (
+    SELECT MIN(due_at) AS due_at FROM booking_notifications WHERE status = 'pending' AND (lease_until IS NULL OR lease_until < :now)
+    UNION ALL SELECT MIN(fallback_at) FROM booking_notifications WHERE fallback_at IS NOT NULL
+    UNION ALL SELECT MIN(check_at) FROM booking_notifications WHERE check_at IS NOT NULL) AS moments
 
 -- rows_of_statuses --
 SELECT r.n, b.* FROM @rows r(n int, transport text, account bigint, provider_id text, reference text)

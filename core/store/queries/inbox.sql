@@ -1,6 +1,6 @@
 -- receive --
--- One statement for all webhooks that wait. A repeat is counted on its original row.
-INSERT INTO webhook_events (event_id, source, event_type, company_id, record_id, external_id, transport_id, digest, payload, status, reason,
+-- One statement for all webhooks that wait: it commits by itself. A repeat is counted on its original row.
+@ringing INSERT INTO webhook_events (event_id, source, event_type, company_id, record_id, external_id, transport_id, digest, payload, status, reason,
                             is_test, is_import, repeats, due_at, created_at, processed_at)
 SELECT r.event_id, r.source, r.event_type, r.company_id, r.record_id, r.external_id, r.transport_id, r.digest, r.payload, r.status, r.reason,
        r.is_test, r.is_import, r.repeats, r.at, r.at, CASE WHEN r.status = 'received' THEN NULL ELSE r.at END
@@ -8,7 +8,7 @@ FROM @rows r(event_id text, source text, event_type text, company_id bigint, rec
              payload text, status text, reason text, is_test bool, is_import bool, repeats int, at time)
 WHERE TRUE
 ON CONFLICT (event_id) DO UPDATE SET repeats = webhook_events.repeats + excluded.repeats + 1
-RETURNING event_id, repeats
+RETURNING event_id, repeats @rung
 
 -- news --
 -- Of what a poll found, what is not known yet: neither in a snapshot nor in an undecided event.
@@ -81,6 +81,3 @@ RETURNING event_id, event_type, company_id, record_id
 -- last_webhook --
 SELECT MAX(created_at) AS at FROM webhook_events
 WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_id IS NULL OR transport_id <> :polled)
-
--- ring --
-SELECT pg_notify('vestnik', '') AS rung
