@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test torture check install bench clean
+.PHONY: demo test torture check docs install bench clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ check: install
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+# The tables of README.md and the references in docs/, made of the code.
+docs: install
+	$(RUN)/python -m core.docs
 
 # Beside the same stack without a database; ARGS=--quick for 90 seconds.
 bench: install

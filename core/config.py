@@ -29,46 +29,58 @@ T = TypeVar("T", bound=Struct)
 
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """Where to listen, and whom to believe."""
+
+    host: str = "127.0.0.1"  # where to listen; anything but loopback needs a secret for each source
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080  # of webhooks, callbacks and the page
     token: str | None = None  # the operator's; made and printed at first start if unset
-    bot_token: str | None = None  # for /activity only
+    bot_token: str | None = None  # for POST /activity only: the salon's other bot
 
 
 class Database(Struct, frozen=True, forbid_unknown_fields=True):
-    url: str = "sqlite:///vestnik.db"
+    """Where everything is kept, and for how long."""
+
+    url: str = "sqlite:///vestnik.db"  # seen from config.toml; or postgresql://user@host/db for several nodes
     keep: Duration = Duration("90d")  # then events and messages are deleted
     keep_bodies: Duration = Duration("30d")  # and raw bodies already now
 
 
 class Route(Struct, frozen=True, forbid_unknown_fields=True):
+    """Over which channels a message goes, one after another until it arrives."""
+
     channels: tuple[str, ...] = ("whatsapp", "max", "sms")  # tried in this order
-    fallback_after: Duration = Duration("10m")  # accepted or unclear, and not delivered
+    fallback_after: Duration = Duration("10m")  # accepted or unclear, and not delivered; sooner when the visit is near
     transport: dict[str, str] = {}  # which transport carries a channel, where two could
 
 
 class Alert(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to tell when a person is needed."""
+
     phone: str | None = None  # the owner's; alerts go there
     channel: str | None = None  # over this channel; unset: the first that works
     every: Duration = Duration("1h")  # the same alert at most so often
 
 
 class Plugins(Struct, frozen=True, forbid_unknown_fields=True):
-    path: tuple[str, ...] = ()  # folders with a salon's private plugins: STAGE/NAME.py
+    """Where private plugins lie."""
+
+    path: tuple[str, ...] = ()  # folders seen from config.toml; a plugin is STAGE/NAME.py in one of them
 
 
 class SalonTable(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str = ""
-    address: str = ""
-    phone: str = ""
-    timezone: str | None = None
-    region: str = "RU"
-    route: dict[str, Any] = {}
-    source: dict[str, Any] = {}
-    filter: dict[str, Any] = {}
-    render: dict[str, Any] = {}
-    send: dict[str, Any] = {}
-    record: dict[str, Any] = {}
+    """One branch, by its number. While none is listed every salon is served; once one is, only the listed."""
+
+    name: str = ""  # as clients know it
+    address: str = ""  # for the texts; empty: the line is left out
+    phone: str = ""  # for the texts
+    timezone: str | None = None  # such as "Europe/Moscow"; unset: the offset that the source gives
+    region: str = "RU"  # of phone numbers without a country code
+    route: dict[str, Any] = {}  # [salon.ID.route]: keys of [route] that differ here
+    source: dict[str, Any] = {}  # [salon.ID.source.NAME]: keys of a plugin that differ here; so with the other stages
+    filter: dict[str, Any] = {}  # [salon.ID.filter.NAME]
+    render: dict[str, Any] = {}  # [salon.ID.render.NAME]
+    send: dict[str, Any] = {}  # [salon.ID.send.NAME]: an account of the salon's own
+    record: dict[str, Any] = {}  # [salon.ID.record.NAME]
 
 
 class Configuration(Struct, frozen=True):

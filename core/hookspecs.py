@@ -1,13 +1,12 @@
 """The contract: every hook, in the order an event lives. A plugin is a module that implements some of them.
 
 A hook takes the arguments it names and no others; it is `def` or `async def` exactly as here. Both are checked when the app starts.
-`config` is the plugin's own `Config`, decoded at start and merged with the salon's overrides. `now` is UTC. `http` is a shared
-`httpx.AsyncClient`: no redirects, 5 s to connect, 30 s to read, nothing logged.
+Each says when it is called, what it may answer, and what follows if it raises. docs/hooks.md is made of this file: `make docs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,15 +42,29 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+# What arguments mean that more than one hook takes, or whose type does not say it.
+ARGUMENTS: Mapping[str, str] = {
+    "config": "The plugin's own `Config`, decoded at start, with the salon's keys in it.",
+    "now": "The time, in UTC. No plugin asks a clock.",
+    "http": "Shared, and kept open: no redirects, 5 s to connect, 30 s to read, nothing logged.",
+    "since": "The last known point; `None` for all coming bookings (the first import).",
+    "salon": "The branch, as `[salon.ID]` describes it.",
+    "parts": "The pieces that all `parts` hooks gave, by name.",
+    "cli": "The `vestnik` command itself; `@cli.command()` adds one.",
+}
+
+
 # --- source --------------------------------------------------------------------------------------------------------
 
 
 @hookspec
 def receive(request: Request, config: Any, now: datetime) -> Sequence[Received] | Reply:  # type: ignore[empty-body]
-    """Read a webhook into items to store. Raise `Refused` for a wrong secret.
+    """Read a webhook into items to store.
 
-    Called by source, for `/webhook/{source}`, before the answer; it must not wait for anything. The items are on disk before the
-    sender gets 200. If it raises anything else, the body is stored as unreadable and answered 200: it would never come again.
+    When: for `/webhook/{source}`, before the sender is answered, so it must not wait for anything.
+    Answer: the items, or a `Reply` where the sender wants an answer of its own. They are on disk before the sender gets 200. Raise
+        `Refused` for a wrong secret: 401, and nothing is stored.
+    If it raises: the body is stored as unreadable and answered 200, because it would never come again.
     """
 
 
@@ -59,10 +72,11 @@ def receive(request: Request, config: Any, now: datetime) -> Sequence[Received] 
 async def poll(
     since: datetime | None, salon: Salon, http: httpx.AsyncClient, config: Any, now: datetime
 ) -> Sequence[Received] | None:
-    """Ask the sender what changed in one salon since a point in time; `None` asks for all coming bookings (the first import).
+    """Ask the sender what changed in one salon since a point in time.
 
-    Called for every source that has it and every listed salon, at start and on a timer (`config.poll_every`). If it raises, the next
-    round asks from the same point. `None`: it cannot ask (no keys), and nothing is known up to now. `http` asks at most 5 times a second.
+    When: for every listed salon, at start and every `config.poll_every`. Here `http` asks at most 5 times a second.
+    Answer: what changed; or `None`: it cannot ask (no keys), so nothing counts as known up to now.
+    If it raises: the next round asks from the same point.
     """
 
 
@@ -70,13 +84,20 @@ async def poll(
 async def normalize(received: Received, salon: Salon, http: httpx.AsyncClient, config: Any) -> Event | Ignored | Later:  # type: ignore[empty-body]
     """Understand a stored item. It may ask the sender's API, where the webhook hides something.
 
-    Called by source, when the event is decided; again if the decision is put off. If it raises, the event is parked: visible and replayable.
+    When: the event is decided; again if the decision is put off, and in a replay.
+    Answer: an `Event`; `Ignored(reason)` where there is nothing to tell; `Later(reason, after)` where the sender's API is away.
+    If it raises: the event is parked: `vestnik trace` shows why, and `vestnik replay` takes it up again.
     """
 
 
 @hookspec
 def examples(now: datetime) -> Sequence[Example]:  # type: ignore[empty-body]
-    """Give recorded bodies for `vestnik demo`, in the order in which they came, their dates moved to the future of `now`."""
+    """Give recorded bodies for `vestnik demo`, in the order in which they came, their dates moved to the future of `now`.
+
+    When: in the demo alone.
+    Answer: the bodies, each with a title.
+    If it raises: the demo ends with that error.
+    """
 
 
 # --- filter --------------------------------------------------------------------------------------------------------
@@ -84,12 +105,13 @@ def examples(now: datetime) -> Sequence[Example]:  # type: ignore[empty-body]
 
 @hookspec
 def filter(case: Case, now: datetime, config: Any) -> Verdict:  # noqa: A001
-    """Say why this must not be sent, or not yet; `None` is no objection.
+    """Say why this must not be sent, or not yet.
 
-    Every rule is asked, when an event is decided and before every attempt to send. `Suppressed` beats `Deferred`; the longest
-    `Deferred` wins; the first table in the file names the reason. A rule is pure: all it may know is in `case`.
-    If it raises, `on_error = "abstain"` (the default, a name in the plugin's module) leaves it out; `"hold"` keeps the message back,
-    asks again, then parks it and alerts.
+    When: an event is decided, and before every attempt to send. Every rule is asked. A rule is pure: all it may know is in `case`.
+    Answer: `Suppressed(reason)`, `Deferred(until, reason)`, or `None` for no objection. `Suppressed` beats `Deferred`; the longest
+        `Deferred` wins; the first table in config.toml names the reason.
+    If it raises: `on_error = "abstain"` (the default; a name in the plugin's module) leaves it out. `on_error = "hold"` keeps the
+        message back, asks again, then parks it and alerts: for rules that guard somebody.
     """
 
 
@@ -98,16 +120,22 @@ def filter(case: Case, now: datetime, config: Any) -> Verdict:  # noqa: A001
 
 @hookspec
 def parts(notice: Notice, channel: Channel, config: Any) -> dict[str, str]:  # type: ignore[empty-body]
-    """Give pieces for the text by name ("price"), already formatted for the channel.
+    """Give pieces for the text by name, such as `price`, already formatted for the channel.
 
-    Everyone is asked, the answers are merged, the first table in the file wins a name. If it raises, its lines are left out and the
-    trace says so.
+    When: a text is written. Everyone is asked, and the answers are merged; the first table in config.toml wins a name.
+    Answer: the pieces that are known. What is not known is left out, and so is its line of the text.
+    If it raises: its lines are left out, and the trace says so.
     """
 
 
 @hookspec
 def render(notice: Notice, channel: Channel, parts: dict[str, str], config: Any) -> Message | None:
-    """Write the message. First answer wins; `None` passes. If it raises, or nobody answers, the message is parked."""
+    """Write the message.
+
+    When: a text is written, after `parts`. The first answer wins; the built-in renderer is asked last (`trylast`).
+    Answer: the `Message`, or `None` to leave it to the next.
+    If it raises: the message is parked; so it is if nobody answers.
+    """
 
 
 # --- send ----------------------------------------------------------------------------------------------------------
@@ -115,37 +143,55 @@ def render(notice: Notice, channel: Channel, parts: dict[str, str], config: Any)
 
 @hookspec
 def channel(config: Any) -> Channel:  # type: ignore[empty-body]
-    """State the facts of the transport: its channel's name, marks, limits. Called at start; if it raises, the start is refused."""
+    """State the facts of the transport: its channel's name, marks, limits.
+
+    When: at start.
+    Answer: a `Channel`.
+    If it raises: the start is refused, and the plugin named.
+    """
 
 
 @hookspec
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Any, now: datetime) -> SendResult:  # type: ignore[empty-body]
     """Hand one message to the gateway and say what happened.
 
-    Do not catch the client's errors: core knows whether the request can have been written (connect error, connect timeout, pool
-    timeout: `Retry`) or not (anything later: `Unclear`). Any other exception is `Unclear` too, and logged.
+    When: a message is due, on a channel that this transport carries.
+    Answer: `Sent(id)`: the gateway took it. `Retry(reason)`: it was certainly not taken. `Rejected(reason)`: it never will be.
+        `Unclear(reason)`: nobody can know. What follows from it (when again, which channel next) is core's.
+    If it raises: an error of `http` need not be caught: core knows whether the request can have been written (connect error, connect
+        timeout, pool timeout: `Retry`; anything later: `Unclear`). Anything else is `Unclear`, and logged.
     """
 
 
 @hookspec
 def callback(request: Request, config: Any, now: datetime) -> Sequence[CallbackItem] | Reply:  # type: ignore[empty-body]
-    """Read what the gateway reports on `/callback/{transport}`: statuses, inbound messages, its own state. Raise `Refused` if unproven.
+    """Read what the gateway reports: statuses, what clients wrote, clients who bound the bot, the account's own state.
 
-    The raw body is stored first. If it raises, it is kept as unreadable and answered 200.
+    When: for `/callback/{transport}`; the raw body is stored first.
+    Answer: the items, in any number; or a `Reply` where the gateway wants an answer of its own. Raise `Refused` if it is not proven,
+        or speaks of another account: core asks the next account of this transport.
+    If it raises: the body is kept as unreadable and answered 200.
     """
 
 
 @hookspec
 async def check(attempt: Attempt, http: httpx.AsyncClient, config: Any) -> DeliveryStatus | None:
-    """Ask the gateway what became of one message; `None` if it does not know yet.
+    """Ask the gateway what became of one message.
 
-    Called on a timer for transports that cannot call back, and to resolve what is unclear. If it raises, it is asked again later.
+    When: on a timer, for transports without `callback`, and to resolve what is unclear.
+    Answer: the status; `None` if the gateway does not know yet.
+    If it raises: it is asked again later.
     """
 
 
 @hookspec
 async def probe(http: httpx.AsyncClient, config: Any) -> str | None:
-    """Say whether the account works: `None`, or what is wrong. Asked before a paused account is used again, and by `send-test`."""
+    """Say whether the account works.
+
+    When: before a paused account is used again, and in `vestnik send-test`.
+    Answer: `None` if it works, else what is wrong, in a sentence.
+    If it raises: the account stays paused.
+    """
 
 
 # --- record --------------------------------------------------------------------------------------------------------
@@ -153,9 +199,11 @@ async def probe(http: httpx.AsyncClient, config: Any) -> str | None:
 
 @hookspec
 async def record(outcome: Outcome, config: Any) -> None:
-    """Take note of what became of an event or an attempt. Our own journal is committed already.
+    """Take note of what became of an event or an attempt.
 
-    Everyone is told. If it raises or hangs, it is logged and the others go on.
+    When: after our own journal is committed. Everyone is told.
+    Answer: nothing.
+    If it raises: it is logged, and the others go on; so it is if it hangs.
     """
 
 
@@ -164,14 +212,29 @@ async def record(outcome: Outcome, config: Any) -> None:
 
 @hookspec
 async def startup(config: Any) -> None:
-    """Get ready. If it raises, the start is refused and the plugin named."""
+    """Get ready.
+
+    When: at start, before anything is taken in; in `vestnik check`, too.
+    Answer: nothing. Raise `ValueError` with a sentence where a setting makes no sense.
+    If it raises: the start is refused, and the plugin named.
+    """
 
 
 @hookspec
 async def shutdown(config: Any) -> None:
-    """Let go of what `startup` took."""
+    """Let go of what `startup` took.
+
+    When: at the end, in reverse order.
+    Answer: nothing.
+    If it raises: the others are still asked.
+    """
 
 
 @hookspec
 def commands(cli: typer.Typer) -> None:
-    """Add commands to `vestnik`."""
+    """Add commands to `vestnik`.
+
+    When: any command of `vestnik` starts, and the configuration is right.
+    Answer: nothing.
+    If it raises: the command ends with that error.
+    """

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
+from core.keys import keys
 from core.phones import mask
 
 _decoder = msgspec.json.Decoder()
@@ -132,28 +133,12 @@ def plugins(hooks: Hooks, config: Configuration, said_no: dict[str, int], consol
 def plugin(found: Plugin, console: Console) -> None:
     """`vestnik plugins NAME`: one in full, with its keys."""
     console.print(f"[bold]{found.name}[/] ({found.origin}; on for {_on_for(found)})\n{inspect.getdoc(found.module) or ''}\n")
-    comments = key_comments(found.config_class)
     table = Table(header_style="bold")
     for name in ("key", "type", "default", "comment"):
         table.add_column(name)
-    for entry in msgspec.structs.fields(found.config_class):
-        kind = str(found.config_class.__annotations__.get(entry.name, entry.type))
-        table.add_row(entry.encode_name, kind, repr(entry.default), comments.get(entry.name, ""))
+    for key in keys(found.config_class):
+        table.add_row(key.name, key.kind, key.default or "unset", key.comment)
     console.print(table)
-
-
-def key_comments(config_class: type[Any]) -> dict[str, str]:
-    """The comment on the line of each field."""
-    try:
-        lines = inspect.getsource(config_class).splitlines()
-    except (OSError, TypeError):
-        return {}
-    found = {}
-    for line in lines:
-        name, _, rest = line.strip().partition(":")
-        if name.isidentifier() and "  # " in rest:
-            found[name] = rest.rpartition("  # ")[2].strip()
-    return found
 
 
 def _on_for(plugin: Plugin) -> str:

@@ -6,7 +6,7 @@ import re
 from datetime import time, timedelta
 from typing import Any, Self
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
 
 
@@ -16,7 +16,7 @@ class Duration(timedelta):
     def __new__(cls, text: str) -> Self:
         seconds, at = 0.0, 0
         while found := _DURATION.match(text, at):
-            seconds, at = seconds + float(found[1]) * _UNITS[found[2]], found.end()
+            seconds, at = seconds + float(found[1]) * UNITS[found[2]], found.end()
         if not text.strip() or at != len(text):
             raise ValueError(f'`{text}` is not a duration: write it as "20s", "10m", "24h" or "90d"')
         return super().__new__(cls, seconds=seconds)

@@ -42,7 +42,7 @@ from core import (
 )
 from core.contract import check_module
 from core.discovery import built_in
-from core.show import key_comments
+from core.keys import comments as key_comments
 from core.testing import NOON, PHONE, SALON, SMS, TELEGRAM, WHATSAPP, a_booking, a_case, a_contact, a_notice, a_service, an_event
 
 STAGES = ("source", "filter", "render", "send", "record")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import inspect
 import json
@@ -16,9 +15,11 @@ from typing import Any
 import httpx
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from core import (
     Address,
+    Attempt,
     Booking,
     DeliveryStatus,
     Event,
@@ -31,52 +32,78 @@ from core import (
     Sent,
     Service,
     Suppressed,
-    contract,
+    docs,
     hooks,
-    hookspecs,
 )
 from core import config as configuration
+from core.docs.hooks import SPECS, labelled
+from core.errors import PluginError, VestnikError
+from core.keys import keys
 from core.pipeline import record
 from core.testing import NOON, PHONE, SALON, WHATSAPP, a_case, a_notice
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIG = (ROOT / "config.toml").read_text(encoding="utf-8")
-GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-
-SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
+EXAMPLES = ROOT / "docs" / "examples"
 RULES = sorted((ROOT / "plugins" / "filter").glob("[!_]*.py"))
-EXAMPLES = re.findall(r"^`private/(\w+)/(\w+)\.py`:\n\n```python\n(.*?)^```", GUIDE, re.M | re.S)
 
 
-def rows(name: str) -> list[list[str]]:
-    """The cells of the README's table between `<!-- name -->` and `<!-- /name -->`, without its heading."""
-    block = README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
-    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in block.strip().splitlines()[2:]]
+@pytest.mark.parametrize("page", docs.pages(), ids=lambda page: page.name)
+def test_the_page_is_what_the_code_makes_of_it(page: Path) -> None:
+    """No block between `<!-- … -->` marks is stale; `make docs` writes them anew."""
+    text = page.read_text(encoding="utf-8")
+    assert docs.made(text) == text
 
 
-def first_sentence(text: str | None) -> str:
-    found = re.match(r".+?\.(?=\s|$)", " ".join((text or "").split()))
-    assert found, text
-    return found.group()
+def test_a_stale_block_is_seen() -> None:
+    """Whatever stands in a block is replaced; what stands around it is kept."""
+    made = docs.made("before\n<!-- rules -->\nof yesterday\n<!-- /rules -->\nafter\n")
+    assert made.startswith("before\n<!-- rules -->\n| rule |")
+    assert made.endswith("|\n<!-- /rules -->\nafter\n")
+    assert "of yesterday" not in made
 
 
-def test_the_hook_table_is_the_contract() -> None:
-    """Every hook stands in the README once, in order, with its stage, its kind and the first sentence of its docstring."""
-    stage_of = {hook: stage for stage, names in contract.STAGE_HOOKS.items() for hook in names}
-    expected = [
-        [stage_of.get(name, "any"), name, "async def" if inspect.iscoroutinefunction(spec) else "def", first_sentence(spec.__doc__)]
-        for name, spec in SPECS.items()
-    ]
-    assert rows("hooks") == expected
+def test_a_block_that_nobody_makes() -> None:
+    """One sentence, with the near miss."""
+    with pytest.raises(VestnikError, match=r"^<!-- ruels -->: no such block, did you mean `rules`\?$"):
+        docs.made("<!-- ruels -->\n<!-- /ruels -->\n")
 
 
-def test_the_rules_table_is_the_folder() -> None:
-    """Every rule stands in the README once, with the first line of its docstring."""
-    expected = [
-        [file.stem, (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").splitlines()[0]] for file in RULES
-    ]
-    assert rows("rules") == expected
+@pytest.mark.parametrize("page", docs.pages(), ids=lambda page: page.name)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    """Each link to a file of ours finds it, and each anchor its heading."""
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("hook", SPECS)
+def test_every_hook_says_when_what_and_what_if(hook: str) -> None:
+    """Each spec is one sentence and three labelled ones, from which the reference is made."""
+    first, said = labelled(hook)
+    assert first.endswith(".")
+    assert list(said) == ["When", "Answer", "If it raises"]
+    assert all(text.endswith(".") for text in said.values())
+
+
+def test_every_table_of_core_is_in_the_reference() -> None:
+    """docs/config.md has a heading for each table that config.toml may hold, and each has keys with a comment."""
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    for name in ("server", "database", "route", "alert", "plugins", "salon.ID"):
+        rows = text.partition(f"## [{name}]\n")[2].partition("\n## ")[0].splitlines()
+        cells = [[cell.strip() for cell in row.split(" | ")] for row in rows if row.startswith("| `")]
+        assert cells, name
+        assert all(len(row) == 4 and row[3].rstrip(" |") for row in cells), name
 
 
 def test_every_rule_is_in_the_shipped_config() -> None:
@@ -119,10 +146,10 @@ def test_every_key_of_the_shipped_config_is_explained() -> None:
 
 @pytest.mark.parametrize("hook", SPECS)
 def test_every_hook_is_used(hook: str) -> None:
-    """No hook without a plugin, or a test plugin, that implements it."""
+    """No hook without a plugin, an example or a test plugin that implements it."""
     kind = "async def" if inspect.iscoroutinefunction(SPECS[hook]) else "def"
     written = re.compile(rf"^@hookimpl.*\n{kind} {hook}\(", re.M)
-    files = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    files = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *EXAMPLES.rglob("*.py")]
     assert [file for file in files if written.search(file.read_text(encoding="utf-8"))]
 
 
@@ -131,10 +158,11 @@ def loaded(folder: Path, **tables: Any) -> hooks.Hooks:
     return hooks.load(configuration.build(raw, folder.parent / "config.toml", {}))
 
 
-def test_the_hooks_of_any_stage_are_called() -> None:
-    """A private plugin is started, told, stopped, and may add a command."""
-    found = loaded(ROOT / "tests" / "private", record={"ledger": {"heading": "begun"}})
-    outcome = Outcome(NOON, "evt_1", "yclients", 962302, 1, "processed")
+def test_the_hooks_of_any_stage_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example recorder is started, told, stopped, and adds a command; a folder that is not there stops the start."""
+    monkeypatch.chdir(tmp_path)
+    found = loaded(EXAMPLES, record={"ledger": {}})
+    outcome = Outcome(NOON, "evt_1", "yclients", 962302, 1, "suppressed", reason="only the payment differs")
 
     async def live() -> None:
         await hooks.start(found)
@@ -144,29 +172,37 @@ def test_the_hooks_of_any_stage_are_called() -> None:
     asyncio.run(live())
     cli = typer.Typer()
     assert [said.error for said in found.every("commands", cli=cli)] == [None]
-    assert found.plugins[0].module.LINES == ["begun", "evt_1 processed", "closed"]
-    assert [command.name for command in cli.registered_commands] == ["ledger"]
+    assert Path("ledger.txt").read_text(encoding="utf-8").splitlines() == [
+        "2026-08-20 09:00:00 evt_1 suppressed only the payment differs",
+        "closed",
+    ]
+    assert CliRunner().invoke(cli, []).output == "2 lines\n"
+    with pytest.raises(PluginError, match=r"^\[record.ledger\] file: there is no folder away; make it, or name another$"):
+        asyncio.run(hooks.start(loaded(EXAMPLES, record={"ledger": {"file": "away/ledger.txt"}})))
 
 
 @pytest.fixture(scope="module")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> hooks.Hooks:
-    """The example files of docs/plugins.md, loaded as a salon's private plugins."""
-    folder = tmp_path_factory.mktemp("salon") / "private"
-    for stage, name, code in EXAMPLES:
-        (folder / stage).mkdir(parents=True)
-        (folder / stage / f"{name}.py").write_text(code, encoding="utf-8")
+def guide() -> hooks.Hooks:
+    """The example files of docs/examples, loaded as a salon's private plugins."""
     return loaded(
-        folder,
-        source={"tables": {"secret": "s"}},
+        EXAMPLES,
+        source={"tables": {"secret": "s", "api_key": "k"}},
         filter={"staff_tells": {"names": ["Бари"]}},
+        render={"bonus": {}, "booking": {"parts": ["bonus"]}},
         send={"pigeon": {"token": "t", "webhook_token": "w"}},
+        record={"ledger": {}},
     )
 
 
-def test_the_guide_has_a_rule_a_transport_and_a_source(guide: hooks.Hooks) -> None:
-    """Every example file of docs/plugins.md fits the contract."""
-    assert sorted(plugin.name for plugin in guide.plugins) == ["filter.staff_tells", "send.pigeon", "source.tables"]
-    assert len(EXAMPLES) == 3
+def test_the_guide_has_an_example_of_each_stage(guide: hooks.Hooks) -> None:
+    """Every file of docs/examples fits the contract, stands in docs/plugins.md, and has a default and a comment for every key."""
+    files = [file.relative_to(EXAMPLES) for file in sorted(EXAMPLES.rglob("*.py"))]
+    own = [plugin for plugin in guide.plugins if plugin.origin != "built in"]
+    assert sorted(plugin.name for plugin in own) == sorted(".".join(file.with_suffix("").parts) for file in files)
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert [file for file in files if f"<!-- example {file} -->" not in text] == []
+    for plugin in own:
+        assert all(key.comment for key in keys(plugin.config_class)), plugin.name
 
 
 def test_the_guides_rule_judges(guide: hooks.Hooks) -> None:
@@ -206,6 +242,55 @@ def test_the_guides_transport_reads_callbacks(guide: hooks.Hooks) -> None:
     assert guide.ask("callback", plugin, request=proven, now=NOON) == [DeliveryStatus("delivered", "m1")]
     with pytest.raises(Refused):
         guide.ask("callback", plugin, request=Request("POST", "/callback/pigeon", {}, {}, body), now=NOON)
+
+
+def test_the_guides_transport_is_asked(guide: hooks.Hooks) -> None:
+    """The example transport knows the fate of a message, or not yet; and whether the account works."""
+    plugin, attempt = guide.stage("send")[0], Attempt(None, "r1", PHONE, NOON)
+
+    async def ask(hook: str, status: int, body: object, **given: object) -> object:
+        answered = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
+        async with httpx.AsyncClient(transport=answered) as http:
+            return await guide.ask_async(hook, plugin, http=http, **given)
+
+    assert asyncio.run(ask("check", 200, {"state": "read"}, attempt=attempt)) == DeliveryStatus("read", None, "r1")
+    assert asyncio.run(ask("check", 200, {"state": "queued"}, attempt=attempt)) is None
+    assert asyncio.run(ask("check", 500, {"state": "read"}, attempt=attempt)) is None
+    assert asyncio.run(ask("probe", 200, {})) is None
+    assert asyncio.run(ask("probe", 401, {})) == "HTTP 401 when asked for the account"
+
+
+def test_the_guides_renderer_writes(guide: hooks.Hooks) -> None:
+    """The example renderer gives a piece to the built-in text, writes a message of its own, and leaves the others alone."""
+    given = guide.every("parts", notice=a_notice(), channel=WHATSAPP)[0]
+    assert (given.plugin.name, given.value) == ("render.bonus", {"bonus": "*100* баллов"})
+    thanks = guide.first("render", notice=a_notice(type="visit_thanks"), channel=WHATSAPP, parts=given.value)
+    assert thanks is not None
+    assert thanks.value.text == "Спасибо, что были у нас! Начислено: *100* баллов"
+    other = guide.first("render", notice=a_notice(), channel=WHATSAPP, parts={})
+    assert other is not None
+    assert other.plugin.name == "render.booking"
+
+
+def test_the_guides_source_asks(guide: hooks.Hooks) -> None:
+    """The example source asks for what was missed, gives the key of the webhook, and shows bodies that it reads."""
+    plugin, asked = guide.stage("source")[0], []
+
+    def book(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        return httpx.Response(200, content=b"[%s]" % shown[0].body)
+
+    async def poll() -> Any:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(book)) as http:
+            return await guide.ask_async("poll", plugin, since=NOON, salon=SALON, http=http, now=NOON)
+
+    shown = guide.ask("examples", plugin, now=NOON)
+    posted = [Request("POST", "/webhook/tables", {}, {"secret": "s"}, example.body) for example in shown]
+    items = [guide.ask("receive", plugin, request=request, now=NOON)[0] for request in posted]
+    assert asyncio.run(poll()) == items[:1]
+    assert asked == [{"place": "962302", "changed_after": "2026-08-20T09:00:00+00:00"}]
+    told = [asyncio.run(guide.ask_async("normalize", plugin, received=item, salon=SALON, http=None)) for item in items]
+    assert [(event.action, event.booking.visit_at.hour) for event in told] == [("created", 19), ("updated", 20)]
 
 
 def test_the_guides_source_reads(guide: hooks.Hooks) -> None:

@@ -1,0 +1,6 @@
+import sys
+
+from core.docs import ROOT, write
+
+for page in write():
+    sys.stdout.write(f"{page.relative_to(ROOT)} is written anew\n")

@@ -1,0 +1,88 @@
+"""What `from core import …` gives: values with their fields, and helpers with their arguments."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+import core
+from core.docs.text import code, kind, prose, table
+from core.keys import comments
+from core.model import booking, case, edge, sending
+
+_ROOMS = (booking, case, sending, edge)
+_FIRST = ("hookimpl", "Settings", "Refused")
+
+
+def values() -> str:
+    """Every public value, by the module of core/model that holds it: its docstring, and a table of its fields."""
+    parts = []
+    for module in _ROOMS:
+        structs = [
+            found for name in core.__all__ if _is_value(found := getattr(core, name)) and found.__module__ == module.__name__
+        ]
+        title, _, rest = prose(module)[0].partition(": ")
+        parts += [
+            f"## {title}\n\n{rest[:1].upper()}{rest[1:]}\n",
+            *map(_value, sorted(structs, key=lambda found: inspect.getsourcelines(found)[1])),
+        ]
+    return "\n".join([*parts, "## One of several\n", *map(_union, filter(_is_union, core.__all__))])
+
+
+def _is_value(found: Any) -> bool:
+    return inspect.isclass(found) and issubclass(found, Struct) and found is not core.Settings
+
+
+def _is_union(name: str) -> bool:
+    return bool(get_args(getattr(core, name)))
+
+
+def _value(found: type[Struct]) -> str:
+    said = comments(found)
+    rows = [
+        (code(entry.name), code(_field_type(found, entry)), code(_default(entry)), said.get(entry.name, ""))
+        for entry in msgspec.structs.fields(found)
+    ]
+    fields = table(("field", "type", "default", ""), rows)
+    return "\n\n".join([f"### {found.__name__}", *prose(found), fields])
+
+
+def _field_type(found: type[Struct], entry: Any) -> str:
+    return kind(found.__annotations__.get(entry.name, entry.type))
+
+
+def _default(entry: Any) -> str:
+    if entry.default is msgspec.NODEFAULT:
+        return "" if entry.default_factory is msgspec.NODEFAULT else repr(entry.default_factory())
+    return repr(entry.default).removeprefix("datetime.")
+
+
+def _union(name: str) -> str:
+    return f"### {name}\n\nOne of: {', '.join(code(kind(part)) for part in get_args(getattr(core, name)))}.\n"
+
+
+def helpers() -> str:
+    """Every public function and the few classes that are no values: signature and docstring."""
+    found = [name for name in core.__all__ if not _is_value(getattr(core, name)) and not _is_union(name)]
+    ordered = [*_FIRST, *(name for name in found if name not in _FIRST)]
+    return "\n".join(map(_helper, ordered))
+
+
+def _helper(name: str) -> str:
+    found = getattr(core, name)
+    shown = name
+    if inspect.isfunction(found):
+        signature = inspect.signature(found)
+        arguments = ", ".join(map(_argument, signature.parameters.values()))
+        shown = f"{name}({arguments}) -> {signature.return_annotation}"
+    text = {"hookimpl": "Put `@hookimpl` above each hook."}.get(name) or "\n\n".join(prose(found))
+    return f"### {name}\n\n```python\n{shown}\n```\n\n{text}\n"
+
+
+def _argument(given: inspect.Parameter) -> str:
+    star = "*" if given.kind is given.VAR_POSITIONAL else ""
+    default = "" if given.default is given.empty else f" = {given.default!r}"
+    return f"{star}{given.name}: {given.annotation}{default}"
