@@ -1,5 +1,6 @@
 """Vestnik's core. These are the names that a plugin may import, and the only import a plugin needs."""
 
+from core.codes import Codes, Statuses, down
 from core.errors import Refused
 from core.gateway import form, listed, moment, objects, otherwise, posted, retry_after
 from core.hookspecs import hookimpl
@@ -42,7 +43,7 @@ from core.model import (
 )
 from core.phones import mask, parse_phone
 from core.plugin import Settings, answer, digest
-from core.proof import same_hmac, same_secret
+from core.proof import prove, prove_hmac, same_hmac, same_jwt, same_secret
 from core.units import Duration, WallTime
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "CallbackItem",
     "Case",
     "Channel",
+    "Codes",
     "Contact",
     "Deferred",
     "DeliveryStatus",
@@ -80,6 +82,7 @@ __all__ = [
     "Service",
     "Settings",
     "Staff",
+    "Statuses",
     "Suppressed",
     "TransportState",
     "Unclear",
@@ -87,6 +90,7 @@ __all__ = [
     "WallTime",
     "answer",
     "digest",
+    "down",
     "form",
     "hookimpl",
     "listed",
@@ -96,7 +100,10 @@ __all__ = [
     "otherwise",
     "parse_phone",
     "posted",
+    "prove",
+    "prove_hmac",
     "retry_after",
     "same_hmac",
+    "same_jwt",
     "same_secret",
 ]

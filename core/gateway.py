@@ -24,6 +24,10 @@ def otherwise(response: httpx.Response) -> SendResult:
         return Retry(f"HTTP {status}: the key is not accepted", scope="transport", alert=True)
     if 300 <= status < 400:
         return Retry(f"HTTP {status}: base_url points elsewhere", scope="transport", alert=True)
+    if status < 300:
+        return Unclear(f"HTTP {status} without the id of a message")
+    if status >= 500 or status in (408, 499):
+        return Unclear(f"HTTP {status}: it may have been taken")
     return Unclear(f"HTTP {status} with nothing that is documented")
 
 
@@ -70,6 +74,8 @@ def form(request: Request) -> dict[str, str]:
 
 def moment(value: object) -> datetime | None:
     """A time as gateways write it, in UTC: seconds or milliseconds since 1970, also as text, or ISO 8601 with a zone."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else None
     if isinstance(value, str) and not value.isdecimal():
         try:
             at = datetime.fromisoformat(value)

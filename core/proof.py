@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from core.errors import Refused
 
 
 def same_secret(given: str | None, expected: str) -> bool:
@@ -17,3 +23,29 @@ def same_hmac(secret: str, body: bytes, given: str | None, algorithm: Literal["s
     expected = hmac.new(secret.encode(), body, getattr(hashlib, algorithm)).hexdigest()
     text = (given or "").strip().removeprefix(f"{algorithm}=").lower()
     return hmac.compare_digest(text.encode("utf-8", "surrogatepass"), expected.encode())
+
+
+def prove(given: str | None, expected: str, hint: str = "wrong or missing secret") -> None:
+    """Raises `Refused` unless `given` is the secret; also while none is set, because then nobody can prove anything."""
+    if not expected or not same_secret(given, expected):
+        raise Refused(hint)
+
+
+def prove_hmac(
+    secret: str, body: bytes, given: str | None, algorithm: Literal["sha256", "sha512"] = "sha256", hint: str = "wrong signature"
+) -> None:
+    """As `prove`, for a body that is signed: raises `Refused` unless `given` is the hex HMAC of it."""
+    if not secret or not same_hmac(secret, body, given, algorithm):
+        raise Refused(hint)
+
+
+def same_jwt(secret: str, given: str, now: datetime) -> bool:
+    """Whether `given` is a JWT under HMAC-SHA256 with this secret that has not run out. It does not cover the body."""
+    signed, _, proof = given.rpartition(".")
+    try:
+        if not same_hmac(secret, signed.encode(), base64.urlsafe_b64decode(proof + "==").hex()):
+            return False
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="), type=dict[str, Any])
+        return bool(now.timestamp() < claims.get("exp", 0))
+    except (ValueError, TypeError):
+        return False

@@ -13,6 +13,7 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -102,6 +103,13 @@ def test_is_a_page_and_knows_core_by_its_public_names(stage: str, name: str) -> 
     assert len(source.splitlines()) <= LIMITS[stage]
     reached = [node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.module]
     assert [found for found in reached if found.startswith("core.")] == []
+
+
+@pytest.mark.parametrize(("stage", "most"), [("filter", 40), ("send", 100)])
+def test_the_usual_plugin_is_short(stage: str, most: int) -> None:
+    """Half of the rules stay under 40 lines and half of the transports under 100: what they repeat, the frame takes over."""
+    lengths = [len((ROOT / "plugins" / stage / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in built_in(stage)]
+    assert median(lengths) < most
 
 
 # --- source

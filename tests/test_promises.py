@@ -239,7 +239,7 @@ def test_the_guides_transport_reads_callbacks(guide: hooks.Hooks) -> None:
     """The example transport believes a proven callback only."""
     plugin, body = guide.stage("send")[0], b'{"id": "m1", "state": "delivered"}'
     proven = Request("POST", "/callback/pigeon", {"x-token": "w"}, {}, body)
-    assert guide.ask("callback", plugin, request=proven, now=NOON) == [DeliveryStatus("delivered", "m1")]
+    assert guide.ask("callback", plugin, request=proven, now=NOON) == (DeliveryStatus("delivered", "m1"),)
     with pytest.raises(Refused):
         guide.ask("callback", plugin, request=Request("POST", "/callback/pigeon", {}, {}, body), now=NOON)
 
@@ -254,7 +254,7 @@ def test_the_guides_transport_is_asked(guide: hooks.Hooks) -> None:
             return await guide.ask_async(hook, plugin, http=http, **given)
 
     assert asyncio.run(ask("check", 200, {"state": "read"}, attempt=attempt)) == DeliveryStatus("read", None, "r1")
-    assert asyncio.run(ask("check", 200, {"state": "queued"}, attempt=attempt)) is None
+    assert asyncio.run(ask("check", 200, {"state": "hatching"}, attempt=attempt)) is None
     assert asyncio.run(ask("check", 500, {"state": "read"}, attempt=attempt)) is None
     assert asyncio.run(ask("probe", 200, {})) is None
     assert asyncio.run(ask("probe", 401, {})) == "HTTP 401 when asked for the account"

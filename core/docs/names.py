@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
@@ -73,16 +74,35 @@ def helpers() -> str:
 
 def _helper(name: str) -> str:
     found = getattr(core, name)
-    shown = name
-    if inspect.isfunction(found):
-        signature = inspect.signature(found)
-        arguments = ", ".join(map(_argument, signature.parameters.values()))
-        shown = f"{name}({arguments}) -> {signature.return_annotation}"
-    text = {"hookimpl": "Put `@hookimpl` above each hook."}.get(name) or "\n\n".join(prose(found))
-    return f"### {name}\n\n```python\n{shown}\n```\n\n{text}\n"
+    methods = _methods(found)
+    shown = [_signature(name, found.__init__ if methods else found) if methods or inspect.isfunction(found) else name]
+    shown += [_signature(f"{name}.{method.__name__}", method) for method in methods]
+    text = ["Put `@hookimpl` above each hook."] if name == "hookimpl" else prose(found)
+    text += [f"`{method.__name__}`: {' '.join(prose(method))}" for method in methods]
+    return "\n\n".join([f"### {name}", "```python\n" + "\n".join(shown) + "\n```", *text]) + "\n"
+
+
+def _methods(found: Any) -> list[Any]:
+    if not inspect.isclass(found) or found.__module__ != core.Codes.__module__:
+        return []  # a base or a mark: its author needs its name alone
+    return [method for name, method in vars(found).items() if name[0] != "_" and inspect.isfunction(method)]
+
+
+def _signature(name: str, function: Any) -> str:
+    signature = inspect.signature(function)
+    given, starred = [], False
+    for argument in signature.parameters.values():
+        if argument.name == "self":
+            continue
+        if argument.kind is argument.KEYWORD_ONLY and not starred:
+            starred = True
+            given.append("*")
+        given.append(_argument(argument))
+    answer = signature.return_annotation
+    return f"{name}({', '.join(given)})" + ("" if answer == "None" and function.__name__ == "__init__" else f" -> {answer}")
 
 
 def _argument(given: inspect.Parameter) -> str:
-    star = "*" if given.kind is given.VAR_POSITIONAL else ""
-    default = "" if given.default is given.empty else f" = {given.default!r}"
+    star = "*" if given.kind is given.VAR_POSITIONAL else "**" if given.kind is given.VAR_KEYWORD else ""
+    default = "" if given.default is given.empty else " = {}" if isinstance(given.default, Mapping) else f" = {given.default!r}"
     return f"{star}{given.name}: {given.annotation}{default}"

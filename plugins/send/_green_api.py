@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import httpx
-import msgspec
 
-from core import CallbackItem, DeliveryStatus, Refused, Request, Retry, SendResult, Sent, TransportState, answer, same_secret
-from plugins.send._whatsapp import by_status, down, inbound, moment, phone_of
+from core import CallbackItem, Refused, Request, Retry, SendResult, Sent, Statuses, TransportState, answer, down, posted, prove
+from plugins.send._whatsapp import by_status, inbound, moment, phone_of
 
 _STATES = {
     "notAuthorized": "the instance is not authorized: scan its QR code",
@@ -19,15 +17,17 @@ _STATES = {
     "yellowCard": "the number is restricted: messages are taken and not delivered",
     "suspended": "the number is suspended",
 }
-_STATUSES = {
-    "sent": DeliveryStatus("sent"),
-    "delivered": DeliveryStatus("delivered"),
-    "read": DeliveryStatus("read"),
-    "failed": DeliveryStatus("failed", reason="it was not delivered"),
-    "noAccount": DeliveryStatus("failed", reason="the number has no account"),
-    "notInGroup": DeliveryStatus("failed", reason="the chat is closed to us"),
-    "yellowCard": DeliveryStatus("failed", reason=_STATES["yellowCard"]),
-}
+_STATUSES = Statuses(
+    sent="sent",
+    delivered="delivered",
+    read="read",
+    failed={
+        "failed": "it was not delivered",
+        "noAccount": "the number has no account",
+        "notInGroup": "the chat is closed to us",
+        "yellowCard": _STATES["yellowCard"],
+    },
+)
 
 
 async def look_up(url: str, question: dict[str, object], http: httpx.AsyncClient) -> httpx.Response | Retry:
@@ -70,16 +70,16 @@ def _state(name: object) -> TransportState:
 def read(request: Request, webhook_token: str, id_instance: str) -> Sequence[CallbackItem]:
     """The items of one notification. Another instance's is `Refused`: core asks the next account."""
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-    if webhook_token and not same_secret(rest if scheme.lower() in ("bearer", "basic") else scheme, webhook_token):
-        raise Refused
-    hook = msgspec.json.decode(request.body, type=dict[str, Any])
+    if webhook_token:
+        prove(rest if scheme.lower() in ("bearer", "basic") else scheme, webhook_token)
+    hook = posted(request)
     at = moment(hook.get("timestamp"))
     match hook:
         case {"instanceData": {"idInstance": other}} if id_instance and str(other) != id_instance:
             raise Refused("a callback of another instance")
-        case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)} if name in _STATUSES:
-            status = msgspec.structs.replace(_STATUSES[name], id=sent, phone=phone_of(hook.get("chatId")), at=at)
-            return (status, _state(name)) if name == "yellowCard" else (status,)
+        case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)}:
+            found = _STATUSES.reports(name, sent, phone=phone_of(hook.get("chatId")), at=at)
+            return (*found, _state(name)) if name == "yellowCard" else found
         case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str(chat)}}:
             return inbound(chat, _text(hook.get("messageData")), at)
         case {"typeWebhook": "stateInstanceChanged", "stateInstance": name}:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import httpx
 import msgspec
 
-from core import DeliveryStatus, InboundMessage, Rejected, Retry, SendResult, Unclear
+from core import InboundMessage, Rejected, SendResult, down, otherwise
 
 ABSENT = Rejected("the number is not on WhatsApp")
 INVALID = Rejected("the request is not valid", scope="content")
-SENT = DeliveryStatus("sent")
-DELIVERED = DeliveryStatus("delivered")
-READ = DeliveryStatus("read")
-FAILED = DeliveryStatus("failed")
 PEOPLE = ("c.us", "s.whatsapp.net", "lid", "")  # after the "@" of a chat with one person; a bare number is MAX's
 
 
@@ -24,21 +20,9 @@ def by_status(response: httpx.Response, keys: str) -> SendResult:
     These gateways know no repeats, so whatever may have been taken is `Unclear`.
     """
     status = response.status_code
-    if status < 300:
-        return Unclear(f"HTTP {status} without the id of a message")
-    if status >= 500 or status in (408, 499):
-        return Unclear(f"HTTP {status}: it may have been taken")
-    if status == 429:
-        wait = response.headers.get("retry-after", "")
-        return Retry("too many requests", timedelta(seconds=int(wait)) if wait.isdecimal() and len(wait) < 7 else None, "transport")
-    if status < 400 or status in (401, 403, 404):
+    if 300 <= status < 400 or status in (401, 403, 404):
         return down(f"HTTP {status}: {keys} is wrong")
-    return INVALID
-
-
-def down(reason: str) -> Retry:
-    """The account waits for a person."""
-    return Retry(reason, scope="transport", alert=True)
+    return INVALID if response.is_client_error and status not in (408, 429, 499) else otherwise(response)
 
 
 def text_of(value: object) -> str:

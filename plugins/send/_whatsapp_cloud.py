@@ -11,37 +11,56 @@ from typing import Any
 
 import httpx
 
-from core import CallbackItem, DeliveryStatus, InboundMessage, Refused, Rejected, Retry, SendResult, Sent, TransportState, answer
-from plugins.send._whatsapp import by_status, moment, text_of
-
-_MEANINGS: tuple[tuple[tuple[int, ...], SendResult], ...] = (
-    ((0, 190), Retry("the token is not valid", scope="transport", alert=True)),
-    ((3, 10, *range(200, 300)), Retry("the token lacks a permission", scope="transport", alert=True)),
-    ((33, 133010), Retry("phone_number_id is not registered", scope="transport", alert=True)),
-    ((131042,), Retry("the payment method fails", scope="transport", alert=True)),
-    ((368, 131005, 131031), Retry("the business account is locked or lacks access", scope="transport", alert=True)),
-    ((131037, 131045), Retry("the number's display name or certificate is not approved", scope="transport", alert=True)),
-    ((130497,), Retry("the business may not write to this country", scope="transport", alert=True)),
-    ((131048,), Retry("too many messages were marked as spam", timedelta(hours=1), scope="transport", alert=True)),
-    ((4, 80007, 130429, 131064, 133016), Retry("the account's rate limit is reached", scope="transport")),
-    ((131056,), Retry("too many messages to this client", timedelta(seconds=6))),
-    ((1, 2, 131000, 131016, 131057, 135000), Retry("Meta failed for a moment")),
-    ((131047,), Rejected("the client has not written for 24 hours")),
-    ((131026,), Rejected("it cannot be delivered: no WhatsApp, or an old one")),
-    ((131021, 131030, 131062), Rejected("the number cannot be written to")),
-    ((131049, 131050, 130472), Rejected("Meta holds marketing back from this client")),
-    ((100, 131008, 131009, 131051, 131063), Rejected("the request is not valid", scope="content")),
-    ((132000, 132001, 132005, 132007, 132008, 132012), Rejected("the template does not fit", scope="content")),
-    ((132015, 132016, 132068, 132069), Rejected("the template is paused or disabled", scope="content")),
+from core import (
+    CallbackItem,
+    Codes,
+    DeliveryStatus,
+    InboundMessage,
+    Refused,
+    Retry,
+    SendResult,
+    Sent,
+    TransportState,
+    answer,
+    moment,
+    objects,
 )
-CODES = {code: result for codes, result in _MEANINGS for code in codes}
-WINDOW_CLOSED = CODES[131047]
+from plugins.send._whatsapp import by_status, text_of
+
+_PERMISSIONS = " ".join(map(str, (3, 10, *range(200, 300))))
+CODES = Codes(
+    account={
+        "0 190": "the token is not valid",
+        _PERMISSIONS: "the token lacks a permission",
+        "33 133010": "phone_number_id is not registered",
+        "131042": "the payment method fails",
+        "368 131005 131031": "the business account is locked or lacks access",
+        "131037 131045": "the number's display name or certificate is not approved",
+        "130497": "the business may not write to this country",
+        "131048": "too many messages were marked as spam",
+    },
+    limited={"4 80007 130429 131064 133016": "the account's rate limit is reached"},
+    later={"131056": "too many messages to this client", "1 2 131000 131016 131057 135000": "Meta failed for a moment"},
+    recipient={
+        "131047": "the client has not written for 24 hours",
+        "131026": "it cannot be delivered: no WhatsApp, or an old one",
+        "131021 131030 131062": "the number cannot be written to",
+        "131049 131050 130472": "Meta holds marketing back from this client",
+    },
+    content={
+        "100 131008 131009 131051 131063": "the request is not valid",
+        "132000 132001 132005 132007 132008 132012": "the template does not fit",
+        "132015 132016 132068 132069": "the template is paused or disabled",
+    },
+    after={"131048": timedelta(hours=1), "131056": timedelta(seconds=6)},
+)
+WINDOW_CLOSED = CODES.get(131047)
 
 
 def judge(response: httpx.Response) -> SendResult:
     match answer(response):
-        case {"error": {"code": int(code)}} if code in CODES:
-            return CODES[code]
+        case {"error": {"code": int(code)}} if known := CODES.get(code):
+            return known
         case {"error": {"code": int(code)}} if response.is_server_error:
             return Retry(f"Meta failed with code {code}")
         case {"messages": [{"id": str(sent)}, *_]} if response.is_success and sent:
@@ -56,21 +75,17 @@ def items(hook: dict[str, Any], phone_number_id: str) -> Iterator[CallbackItem]:
     if values and not ours:
         raise Refused("a callback of another number")
     for value in ours:
-        for status in _dicts(value.get("statuses")):
+        for status in objects(value.get("statuses")):
             yield from _status(status)
-        for message in _dicts(value.get("messages")):
+        for message in objects(value.get("messages")):
             yield from _inbound(message)
 
 
 def _values(hook: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for entry in _dicts(hook.get("entry")):
-        for change in _dicts(entry.get("changes")):
+    for entry in objects(hook.get("entry")):
+        for change in objects(entry.get("changes")):
             if change.get("field") == "messages" and isinstance(value := change.get("value"), dict):
                 yield value
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _number(value: dict[str, Any]) -> str:
@@ -81,8 +96,8 @@ def _number(value: dict[str, Any]) -> str:
 def _status(said: dict[str, Any]) -> Iterator[CallbackItem]:
     match said:
         case {"id": str(sent), "status": "sent" | "delivered" | "read" | "failed" as status}:
-            codes = [error.get("code") for error in _dicts(said.get("errors"))]
-            cause = next((CODES[code] for code in codes if code in CODES), None)
+            codes = [error.get("code") for error in objects(said.get("errors"))]
+            cause = next(filter(None, map(CODES.get, codes)), None)
             reason = f"Meta's code {codes[0]}" if codes and cause is None else getattr(cause, "reason", None)
             reference = text_of(said.get("biz_opaque_callback_data")) or None
             yield DeliveryStatus(status, sent, reference, _phone(said.get("recipient_id")), moment(said.get("timestamp")), reason)

@@ -6,13 +6,10 @@ with that token) and the events MESSAGES_UPDATE, MESSAGES_UPSERT and CONNECTION_
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import httpx
-import msgspec
 
 from core import (
     Address,
@@ -25,14 +22,19 @@ from core import (
     SendResult,
     Sent,
     Settings,
+    Statuses,
     TransportState,
     Unclear,
     answer,
+    down,
     hookimpl,
-    same_hmac,
+    posted,
+    same_jwt,
     same_secret,
 )
 from plugins.send import _whatsapp as wa
+
+STATES = Statuses(sent="SERVER_ACK", delivered="DELIVERY_ACK", read="READ PLAYED", failed={"ERROR": ""})
 
 
 class Config(Settings, frozen=True):
@@ -65,7 +67,7 @@ def _judge(response: httpx.Response) -> SendResult:
         case {"response": {"message": [[str(), *_], *_]}}:
             return wa.INVALID
         case {"response": {"message": str(text) | [str(text), *_]}} if "connection closed" in text.lower():
-            return wa.down("the session is closed: scan its QR code")
+            return down("the session is closed: scan its QR code")
         case {"key": {"id": str(sent)}} if response.is_success and sent:
             return Sent(sent)
     if response.status_code == 400:
@@ -86,16 +88,14 @@ async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
 @hookimpl
 def callback(request: Request, config: Config, now: datetime) -> Sequence[CallbackItem]:
     key, given = config.webhook_token, request.headers.get("authorization", "").removeprefix("Bearer ")
-    if key and not same_secret(given, key) and not _signed(given, key, now):
+    if key and not same_secret(given, key) and not same_jwt(key, given, now):
         raise Refused
-    hook = msgspec.json.decode(request.body, type=dict[str, Any])
+    hook = posted(request)
     if config.instance and hook.get("instance", config.instance) != config.instance:
         raise Refused("a callback of another instance")
     match hook:
-        case {"event": "messages.update", "data": {"keyId": str(sent), "fromMe": True, "status": str(name), **to}} if (
-            name in _STATUSES
-        ):
-            return (msgspec.structs.replace(_STATUSES[name], id=sent, phone=wa.phone_of(to.get("remoteJid"))),)
+        case {"event": "messages.update", "data": {"keyId": str(sent), "fromMe": True, "status": str(name), **to}}:
+            return STATES.reports(name, sent, phone=wa.phone_of(to.get("remoteJid")))
         case {"event": "messages.upsert", "data": {"key": {"remoteJid": str(chat), "fromMe": False, **names}, **said}}:
             known = [
                 jid for jid in (names.get("remoteJidAlt"), names.get("senderPn")) if wa.phone_of(jid)
@@ -108,22 +108,8 @@ def callback(request: Request, config: Config, now: datetime) -> Sequence[Callba
     return ()  # echoes of our own messages, reconnecting, contacts
 
 
-def _signed(word: str, key: str, now: datetime) -> bool:
-    """Whether `word` is a JWT under our token that has not run out. It does not cover the body."""
-    signed, _, proof = word.rpartition(".")
-    try:
-        ours = same_hmac(key, signed.encode(), base64.urlsafe_b64decode(proof + "==").hex())
-        claims = base64.urlsafe_b64decode(signed.partition(".")[2] + "==") if ours else b"{}"
-        return bool(now.timestamp() < msgspec.json.decode(claims, type=dict[str, Any]).get("exp", 0))
-    except ValueError:
-        return False
-
-
 def _text(content: object) -> str:
     match content:
         case {"conversation": str(text)} | {"extendedTextMessage": {"text": str(text)}}:
             return text
     return ""
-
-
-_STATUSES = {"ERROR": wa.FAILED, "SERVER_ACK": wa.SENT, "DELIVERY_ACK": wa.DELIVERED, "READ": wa.READ, "PLAYED": wa.READ}

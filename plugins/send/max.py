@@ -13,28 +13,19 @@ from typing import Any
 
 import httpx
 
-from core import (
-    Address,
-    Binding,
-    CallbackItem,
-    Channel,
-    InboundMessage,
-    Message,
-    Refused,
-    Rejected,
-    Request,
-    Retry,
-    SendResult,
-    Sent,
-    Settings,
-    answer,
-    hookimpl,
-    moment,
-    otherwise,
-    parse_phone,
-    posted,
-    retry_after,
-    same_secret,
+from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, Settings, answer, hookimpl, posted
+from plugins.send import _bot as bot
+
+CODES = Codes(
+    # chat.denied is said of everybody while the bot is not approved, so it unbinds nobody: `bot_stopped` does, where a client has left.
+    recipient={
+        "chat.denied": "the client has stopped the bot, or MAX has not approved the bot yet",
+        "chat.not.found dialog.not.found": "MAX knows no dialogue with the client",
+    },
+    content={"proto.payload": "MAX does not accept the message"},
+    account={"verify.token": "the token is not accepted"},
+    limited={"too.many.requests": "too many requests"},
+    later={"attachment.not.ready service.unavailable": "MAX is out of order for a moment"},
 )
 
 
@@ -48,40 +39,34 @@ class Config(Settings, frozen=True):
 
 @hookimpl
 def channel() -> Channel:
-    gap, pair = timedelta(milliseconds=34), timedelta(milliseconds=500)  # 30 a second, two a second to a dialogue
-    tags = ("<b>", "</b>"), ("<s>", "</s>")
-    return Channel("max", *tags, 4000, "html", reports_delivery=False, gap=gap, recipient_gap=pair, needs_binding=True)
+    return bot.facts("max", 4000, recipient_gap=timedelta(milliseconds=500))
 
 
 @hookimpl
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
     if not address.binding:
-        return Rejected("the client has not started the bot")
+        return bot.UNBOUND
     params = {"user_id": address.binding, "disable_link_preview": "true"}
     body = {"text": message.text, "format": "html", "notify": True, "attachments": None, "link": None}
-    response = await http.post(_url(config, "messages"), params=params, headers={"Authorization": config.token}, json=body)
+    headers = {"Authorization": config.token}
+    response = await http.post(f"{config.base_url.rstrip('/')}/messages", params=params, headers=headers, json=body)
     match answer(response):
-        case {"message": {"body": {"mid": str(mid)}}} if mid and response.is_success:
-            return Sent(mid)
-        case {"code": "too.many.requests"}:
-            return Retry("too many requests", retry_after(response), scope="transport")
-        case {"code": str(code)}:
-            return _CODES.get(code) or otherwise(response)
-    return otherwise(response)
+        case {"message": {"body": {"mid": str(mid)}}}:
+            return CODES.judge(response, None, mid)
+        case said:
+            return CODES.judge(response, said.get("code"))
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
-    # Whoever could post here could have a stranger's messages sent to himself.
-    if not config.webhook_secret or not same_secret(request.headers.get("x-max-bot-api-secret"), config.webhook_secret):
-        raise Refused("webhook_secret of send.max is not the secret of the subscription, or not set")
+    bot.proven(request, "x-max-bot-api-secret", config.webhook_secret, "the secret of the subscription")
     match posted(request):
         case {"update_type": "bot_started", "user": {"user_id": int(user)}} as update:
             return [Binding(str(user), token=str(update.get("payload") or "") or None)]
         case {"update_type": "bot_stopped" | "dialog_removed", "user": {"user_id": int(user)}}:
             return [Binding(str(user), bound=False)]
         case {"update_type": "message_callback", "callback": {"user": {"user_id": int(user)}} as press}:
-            return [InboundMessage(str(press.get("payload") or ""), binding=str(user), at=moment(press.get("timestamp")))]
+            return bot.said(str(user), press.get("payload"), press.get("timestamp"))
         case {"update_type": "message_created", "message": {"recipient": {"chat_type": "dialog"}} as message}:
             return _message(message)
     return []
@@ -89,40 +74,25 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
 
 @hookimpl
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
-    response = await http.get(_url(config, "me"), headers={"Authorization": config.token})
+    response = await http.get(f"{config.base_url.rstrip('/')}/me", headers={"Authorization": config.token})
     works = response.is_success and "user_id" in answer(response)
     return None if works else f"HTTP {response.status_code}: token or base_url is wrong"
 
 
-def _url(config: Config, method: str) -> str:
-    return f"{config.base_url.rstrip('/')}/{method}"
-
-
-_CODES: dict[str, SendResult] = {
-    # Said of everybody while the bot is not approved, so it unbinds nobody: `bot_stopped` does, where a client has left.
-    "chat.denied": Rejected("the client has stopped the bot, or MAX has not approved the bot yet"),
-    **dict.fromkeys(("chat.not.found", "dialog.not.found"), Rejected("MAX knows no dialogue with the client")),
-    "proto.payload": Rejected("MAX does not accept the message", scope="content"),
-    "verify.token": Retry("the token is not accepted", scope="transport", alert=True),
-    **dict.fromkeys(("attachment.not.ready", "service.unavailable"), Retry("MAX is out of order for a moment")),
-}
-
-
-def _message(message: dict[str, Any]) -> list[CallbackItem]:
+def _message(message: dict[str, Any]) -> Sequence[CallbackItem]:
     match message:
         case {"sender": {"is_bot": True}}:
             return []
         case {"sender": {"user_id": user}, "body": {"attachments": [{"type": "contact", "payload": dict(contact)}, *_]}}:
             return _contact(user, contact)
         case {"sender": {"user_id": int(user)}, "body": dict(body)}:
-            return [InboundMessage(str(body.get("text") or ""), binding=str(user), at=moment(message.get("timestamp")))]
+            return bot.said(str(user), body.get("text"), message.get("timestamp"))
     return []
 
 
-def _contact(user: object, contact: dict[str, Any]) -> list[CallbackItem]:
+def _contact(user: object, contact: dict[str, Any]) -> Sequence[CallbackItem]:
     match contact:
-        case {"vcf_info": str(card), "max_info": {"user_id": int(owner)}} if owner == user:  # anybody can share somebody else's
+        case {"vcf_info": str(card), "max_info": {"user_id": int(owner)}}:
             found = re.search(r"^TEL[^:\n]*:\+?(.+)", card, re.MULTILINE)
-            phone, _ = parse_phone(f"+{found[1]}" if found else None)
-            return [Binding(str(owner), phone=phone)] if phone else []
+            return bot.contact(str(owner), owner, user, found[1]) if found else []
     return []

@@ -6,50 +6,40 @@ SMSC is asked for statuses: its callbacks have no documented proof. https://smsc
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
 
 import httpx
 
-from core import (
-    Address,
-    Attempt,
-    Channel,
-    DeliveryStatus,
-    Message,
-    Rejected,
-    Retry,
-    SendResult,
-    Sent,
-    Settings,
-    Unclear,
-    answer,
-    digest,
-    hookimpl,
-    moment,
-    otherwise,
-)
+from core import Address, Attempt, Channel, Codes, DeliveryStatus, Message, SendResult, Settings, Statuses, answer, digest, hookimpl
 
-_ERRORS: dict[str, SendResult] = {
-    "1": Rejected("SMSC finds a parameter wrong", scope="content"),
-    "2": Retry("login, password or our IP address is not accepted", scope="transport", alert=True),
-    "3": Retry("no money left", scope="transport", alert=True),
-    "4": Retry("our IP address is blocked for too many errors", timedelta(minutes=10), scope="transport", alert=True),
-    "5": Rejected("SMSC finds the date wrong", scope="content"),
-    "6": Rejected("the text or the sender's name is forbidden", scope="content"),
-    "7": Rejected("the number is wrong"),
-    "8": Rejected("no SMS can reach the number"),
+CODES = Codes(
+    recipient={"7": "the number is wrong", "8": "no SMS can reach the number"},
+    content={
+        "1": "SMSC finds a parameter wrong",
+        "5": "SMSC finds the date wrong",
+        "6": "the text or the sender's name is forbidden",
+    },
+    account={
+        "2": "login, password or our IP address is not accepted",
+        "3": "no money left",
+        "4": "our IP address is blocked for too many errors",
+    },
     # The same request within a minute, or too many at once: it may be the one whose answer we never saw. `check` knows it by our id.
-    "9": Unclear("SMSC may have this very message already"),
-}
-_STATES: dict[str, Literal["sent", "delivered", "read"]] = {"-1": "sent", "0": "sent", "1": "delivered", "2": "read"}
-_FAILURES = {
-    "3": "not delivered in time",
-    "20": "no SMS can reach the number",
-    "22": "the number is wrong",
-    "23": "forbidden",
-    "24": "no money left",
-    "25": "the number cannot be reached",
-}
+    unclear={"9": "SMSC may have this very message already"},
+    after={"4": timedelta(minutes=10)},
+)
+STATES = Statuses(
+    sent="-1 0",
+    delivered="1",
+    read="2",
+    failed={
+        "3": "not delivered in time",
+        "20": "no SMS can reach the number",
+        "22": "the number is wrong",
+        "23": "forbidden",
+        "24": "no money left",
+        "25": "the number cannot be reached",
+    },
+)
 
 
 class Config(Settings, frozen=True):
@@ -71,10 +61,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         form["sender"] = config.sender
     response = await _ask(http, config, "send", form)
     said = answer(response)
-    if known := _ERRORS.get(str(said.get("error_code"))):
-        return known
-    accepted = str(said.get("id"))
-    return Sent(accepted) if response.is_success and "error" not in said and accepted.isdecimal() else otherwise(response)
+    number = str(said.get("id"))
+    return CODES.judge(response, said.get("error_code"), number if number.isdecimal() and "error" not in said else None)
 
 
 @hookimpl
@@ -84,12 +72,9 @@ async def check(attempt: Attempt, http: httpx.AsyncClient, config: Config) -> De
     said = answer(response)
     if not response.is_success or "error" in said:
         return None
-    code, at = str(said.get("status")), moment(said.get("last_timestamp"))
-    if code in _STATES:
-        return DeliveryStatus(_STATES[code], number, at=at)
-    if code == "-3" and attempt.id is None:
+    if str(said.get("status")) == "-3" and attempt.id is None:
         return DeliveryStatus("failed", number, reason="SMSC never got the message")
-    return DeliveryStatus("failed", number, at=at, reason=_FAILURES[code]) if code in _FAILURES else None
+    return STATES.report(said.get("status"), number, at=said.get("last_timestamp"))
 
 
 @hookimpl
@@ -98,7 +83,7 @@ async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     said = answer(response)
     if response.is_success and "balance" in said:
         return None
-    return getattr(_ERRORS.get(str(said.get("error_code"))), "reason", f"HTTP {response.status_code} when asked for the balance")
+    return CODES.reason(said.get("error_code"), f"HTTP {response.status_code} when asked for the balance")
 
 
 async def _ask(http: httpx.AsyncClient, config: Config, what: str, form: dict[str, str]) -> httpx.Response:

@@ -12,27 +12,15 @@ from typing import Any
 
 import httpx
 
-from core import (
-    Address,
-    Binding,
-    CallbackItem,
-    Channel,
-    InboundMessage,
-    Message,
-    Refused,
-    Rejected,
-    Request,
-    Retry,
-    SendResult,
-    Sent,
-    Settings,
-    answer,
-    hookimpl,
-    moment,
-    otherwise,
-    parse_phone,
-    posted,
-    same_secret,
+from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, Settings, answer, hookimpl, posted
+from plugins.send import _bot as bot
+
+CODES = Codes(
+    recipient={"unknown": "Telegram knows no such chat", "400": "Telegram refuses to write to this chat"},
+    content={"text": "Telegram does not accept the text"},
+    account={"401 404": "the token is not accepted"},
+    limited={"429": "too many requests"},
+    later={"away": "Telegram is out of order"},
 )
 
 
@@ -46,31 +34,31 @@ class Config(Settings, frozen=True):
 
 @hookimpl
 def channel() -> Channel:
-    gap, pair = timedelta(milliseconds=34), timedelta(seconds=1)  # 30 a second, one a second to a chat
-    tags = ("<b>", "</b>"), ("<s>", "</s>")
-    return Channel("telegram", *tags, 4096, "html", reports_delivery=False, gap=gap, recipient_gap=pair, needs_binding=True)
+    return bot.facts("telegram", 4096, recipient_gap=timedelta(seconds=1))
 
 
 @hookimpl
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
     if not address.binding:
-        return Rejected("the client has not bound the bot")
+        return bot.UNBOUND
     chat = int(address.binding) if address.binding.removeprefix("-").isdecimal() else address.binding
     body = {"chat_id": chat, "text": message.text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
     response = await http.post(_url(config, "sendMessage"), json=body)
     match answer(response):
-        case {"ok": True, "result": {"message_id": int(number)}} if response.is_success:
-            return Sent(str(number))
-        case {"ok": False, "error_code": code} as said:
-            return _refusal(code, str(said.get("description")).lower(), said.get("parameters")) or otherwise(response)
-    return otherwise(response)
+        case {"ok": True, "result": {"message_id": int(number)}}:
+            return CODES.judge(response, None, number)
+        case {"ok": False, "error_code": 403}:
+            return bot.GONE
+        case {"ok": False, "error_code": code, "parameters": {"retry_after": wait}}:
+            return CODES.judge(response, code, after=wait)
+        case {"ok": False, "error_code": code, **said}:
+            return CODES.judge(response, _cause(code, str(said.get("description")).lower()))
+    return CODES.judge(response, None)
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
-    # Whoever could post here could have a stranger's messages sent to his own chat.
-    if not config.webhook_secret or not same_secret(request.headers.get("x-telegram-bot-api-secret-token"), config.webhook_secret):
-        raise Refused("webhook_secret of send.telegram is not the secret_token of setWebhook, or not set")
+    bot.proven(request, "x-telegram-bot-api-secret-token", config.webhook_secret, "the secret_token of setWebhook")
     match posted(request):
         case {"message": {"chat": {"id": int(chat), "type": "private"}, "from": {"id": int(sender)}} as message}:
             return _message(str(chat), sender, message)
@@ -82,44 +70,27 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
 @hookimpl
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     response = await http.get(_url(config, "getMe"))
-    return (
-        None
-        if response.is_success and answer(response).get("ok") is True
-        else f"HTTP {response.status_code}: token or base_url is wrong"
-    )
+    works = response.is_success and answer(response).get("ok") is True
+    return None if works else f"HTTP {response.status_code}: token or base_url is wrong"
 
 
 def _url(config: Config, method: str) -> str:
     return f"{config.base_url.rstrip('/')}/bot{config.token}/{method}"
 
 
-def _refusal(code: object, description: str, parameters: object) -> SendResult | None:
-    match code:
-        case 400 if any(piece in description for piece in ("can't parse", "too long", "text is empty")):
-            return Rejected("Telegram does not accept the text", scope="content")
-        case 400:
-            return Rejected(
-                "Telegram knows no such chat" if "not found" in description else "Telegram refuses to write to this chat"
-            )
-        case 401 | 404:
-            return Retry("the token is not accepted", scope="transport", alert=True)
-        case 403:
-            return Rejected("the client has blocked the bot, or is gone", unbind=True)
-        case 429 if isinstance(parameters, dict) and isinstance(wait := parameters.get("retry_after"), int) and 0 < wait < 86_400:
-            return Retry("too many requests", timedelta(seconds=wait), scope="transport")
-        case 429:
-            return Retry("too many requests", scope="transport")
-        case int(number) if number >= 500:
-            return Retry("Telegram is out of order")
-    return None
+def _cause(code: object, description: str) -> object:
+    """Telegram's code, told apart by its words where it means several things."""
+    if code == 400 and any(words in description for words in ("can't parse", "too long", "text is empty")):
+        return "text"
+    if code == 400 and "not found" in description:
+        return "unknown"
+    return "away" if isinstance(code, int) and code >= 500 else code
 
 
-def _message(chat: str, sender: int, message: dict[str, Any]) -> list[CallbackItem]:
+def _message(chat: str, sender: int, message: dict[str, Any]) -> Sequence[CallbackItem]:
     match message:
-        case {"contact": {"user_id": user, "phone_number": str(number)}}:
-            phone, _ = parse_phone(f"+{number.removeprefix('+')}")
-            return [Binding(chat, phone=phone)] if phone and user == sender else []  # anybody can share somebody else's
+        case {"contact": {"user_id": owner, "phone_number": str(number)}}:
+            return bot.contact(chat, owner, sender, number)
         case {"text": str(text)} if text.split(maxsplit=1)[:1] == ["/start"]:
             return [Binding(chat, token=text.removeprefix("/start").strip() or None)]
-    said = message.get("text") or message.get("caption") or ""  # neither: a picture, a voice
-    return [InboundMessage(str(said), binding=chat, at=moment(message.get("date")))]
+    return bot.said(chat, message.get("text") or message.get("caption"), message.get("date"))

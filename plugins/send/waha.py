@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import msgspec
 
 from core import (
     Address,
@@ -23,12 +22,17 @@ from core import (
     SendResult,
     Sent,
     Settings,
+    Statuses,
     TransportState,
     answer,
+    down,
     hookimpl,
-    same_hmac,
+    posted,
+    prove_hmac,
 )
 from plugins.send import _whatsapp as wa
+
+ACKS = Statuses(sent="1", delivered="2", read="3 4", failed={"-1": ""})
 
 
 class Config(Settings, frozen=True):
@@ -54,9 +58,9 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     if response.is_success and (sent := _last_part(body)):
         return Sent(sent)
     if response.is_client_error and "expected" in body:
-        return wa.down(_state(body.get("status")).reason or "the session is out of order")
+        return down(_state(body.get("status")).reason or "the session is out of order")
     if response.status_code == 422 and "session" in str(body.get("message")).lower():
-        return wa.down("HTTP 422: session is wrong")
+        return down("HTTP 422: session is wrong")
     if response.is_server_error and _lacks_lid(body) and await _absent(address.phone, http, config):
         return wa.ABSENT
     return wa.by_status(response, "base_url, session or api_key")
@@ -104,21 +108,16 @@ def _state(status: object) -> TransportState:
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
-    key, given = config.webhook_hmac_key, request.headers.get("x-webhook-hmac")
-    if key and not same_hmac(key, request.body, given, "sha512"):
-        raise Refused
-    match msgspec.json.decode(request.body, type=dict[str, Any]):
+    if config.webhook_hmac_key:
+        prove_hmac(config.webhook_hmac_key, request.body, request.headers.get("x-webhook-hmac"), "sha512")
+    match posted(request):
         case {"session": other} if other != config.session:
             raise Refused("a callback of another session")
-        case {"event": "message.ack", "payload": {"id": str(whole), "fromMe": True, "ack": int(ack)}, **hook} if ack in _ACKS:
-            ms, phone, sent = hook.get("timestamp"), wa.phone_of(whole.split("_")[-2:][0]), whole.rpartition("_")[2]
-            at = wa.moment(ms / 1000 if isinstance(ms, int) else None)
-            return (msgspec.structs.replace(_ACKS[ack], id=sent, reference=sent.lower(), phone=phone, at=at),)
+        case {"event": "message.ack", "payload": {"id": str(whole), "fromMe": True, "ack": int(ack)}, **hook}:
+            phone, sent = wa.phone_of(whole.split("_")[-2:][0]), whole.rpartition("_")[2]
+            return ACKS.reports(ack, sent, reference=sent.lower(), phone=phone, at=hook.get("timestamp"))
         case {"event": "message" | "message.any", "payload": {"from": str(chat), "fromMe": False, **said}}:
             return wa.inbound(chat, wa.text_of(said.get("body")), wa.moment(said.get("timestamp")))
         case {"event": "session.status", "payload": {"status": status}}:
             return (_state(status),)
     return ()  # calls, presence, our own messages
-
-
-_ACKS = {-1: wa.FAILED, 1: wa.SENT, 2: wa.DELIVERED, 3: wa.READ, 4: wa.READ}

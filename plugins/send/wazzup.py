@@ -15,44 +15,47 @@ from core import (
     Address,
     CallbackItem,
     Channel,
+    Codes,
     DeliveryStatus,
     InboundMessage,
     Message,
-    Refused,
-    Rejected,
     Request,
-    Retry,
     SendResult,
-    Sent,
     Settings,
+    Statuses,
     TransportState,
     answer,
     hookimpl,
     listed,
     moment,
     objects,
-    otherwise,
     parse_phone,
     posted,
-    same_secret,
+    prove,
 )
 
 # Wazzup writes both REPEATED_CRM_MESSAGE_ID and repeatedCrmMessageId, so here without "_" and in lower case. A code means the same in
 # an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s, so after an unknown error the next try comes soon.
-_MEANINGS: tuple[tuple[str, SendResult], ...] = (
-    ("repeatedcrmmessageid", Sent(None)),
-    ("badcontact chatnoaccess", Rejected("the number is not on WhatsApp, or cannot be written to")),
-    ("messagesnottextfirst 24hoursexceeded", Rejected("WhatsApp or the tariff does not let us write first")),
-    ("invalidmessagedata wrongtransport validationerror templaterejected", Rejected("the message is not valid", scope="content")),
-    ("messagetexttoolong messagestoolongwaba messagestoolongwabatemplate", Rejected("the text is too long", scope="content")),
-    ("messagesisspam spam", Rejected("Wazzup takes the text for spam", scope="content")),
-    ("channelnotfound invalidapikey", Retry("api_key or channel_id is wrong", scope="transport", alert=True)),
-    ("channelblocked channelwapirejected channelrejected", Retry("the channel is off or blocked", scope="transport", alert=True)),
-    ("channelnomoney balanceisempty channellimitexceeded", Retry("the channel is not paid for", scope="transport", alert=True)),
-    ("messagechannelunavailable", Retry("the channel is away for a moment")),
-    ("unknownerror unknownerrorwithtraceid", Retry("Wazzup failed", after=timedelta(seconds=10))),
+CODES = Codes(
+    sent="repeatedcrmmessageid",
+    recipient={
+        "badcontact chatnoaccess": "the number is not on WhatsApp, or cannot be written to",
+        "messagesnottextfirst 24hoursexceeded": "WhatsApp or the tariff does not let us write first",
+    },
+    content={
+        "invalidmessagedata wrongtransport validationerror templaterejected": "the message is not valid",
+        "messagetexttoolong messagestoolongwaba messagestoolongwabatemplate": "the text is too long",
+        "messagesisspam spam": "Wazzup takes the text for spam",
+    },
+    account={
+        "channelnotfound invalidapikey": "api_key or channel_id is wrong",
+        "channelblocked channelwapirejected channelrejected": "the channel is off or blocked",
+        "channelnomoney balanceisempty channellimitexceeded": "the channel is not paid for",
+    },
+    later={"messagechannelunavailable": "the channel is away for a moment", "unknownerror": "Wazzup failed"},
+    after={"unknownerror": timedelta(seconds=10)},
 )
-_CODES = {code: result for codes, result in _MEANINGS for code in codes.split()}
+STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
 
 
 class Config(Settings, frozen=True):
@@ -75,15 +78,14 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     headers = {"Authorization": f"Bearer {config.api_key}"}
     response = await http.post(f"{config.base_url.rstrip('/')}/v3/message", headers=headers, json=body)
     said = answer(response)
-    if response.is_success and isinstance(message_id := said.get("messageId"), str) and message_id:
-        return Sent(message_id)
-    return _meaning(said.get("error")) or otherwise(response)
+    sent = said.get("messageId")
+    return CODES.judge(response, _plain(said.get("error")), sent if isinstance(sent, str) else None)
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
-    if config.webhook_token and not same_secret(request.headers.get("authorization"), f"Bearer {config.webhook_token}"):
-        raise Refused
+    if config.webhook_token:
+        prove(request.headers.get("authorization"), f"Bearer {config.webhook_token}")
     body = posted(request)
     ours = [entry for entry in objects(body.get("channelsUpdates")) if entry.get("channelId") == config.channel_id]
     found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, objects(body.get("messages"))), *map(_state, ours)]
@@ -100,18 +102,16 @@ async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     return _state(state).reason or None
 
 
-def _meaning(code: object) -> SendResult | None:
-    return _CODES.get(str(code).replace("_", "").lower())
+def _plain(code: object) -> str:
+    return str(code).replace("_", "").lower().replace("unknownerrorwithtraceid", "unknownerror")
 
 
 def _status(entry: dict[str, Any]) -> DeliveryStatus | None:
-    at, error = moment(entry.get("timestamp")), entry.get("error")
     match entry:
-        case {"messageId": str(message_id), "status": "sent" | "delivered" | "read" as status}:
-            return DeliveryStatus(status, message_id, at=at)
-        case {"messageId": str(message_id), "status": "error"}:
-            known = _meaning(error.get("error")) if isinstance(error, dict) else None
-            return DeliveryStatus("failed", message_id, at=at, reason=getattr(known, "reason", "Wazzup could not deliver it"))
+        case {"messageId": str(message_id), "status": state}:
+            error = entry.get("error")
+            why = CODES.reason(_plain(error.get("error")), "") if isinstance(error, dict) else ""
+            return STATES.report(state, message_id, at=entry.get("timestamp"), reason=why)
     return None
 
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-import msgspec
 from msgspec import Struct, field
 
 from core import (
@@ -18,15 +17,15 @@ from core import (
     CallbackItem,
     Channel,
     Message,
-    Refused,
     Rejected,
     Reply,
     Request,
     SendResult,
     Settings,
     hookimpl,
-    same_hmac,
-    same_secret,
+    posted,
+    prove,
+    prove_hmac,
 )
 from plugins.send._whatsapp_cloud import WINDOW_CLOSED, items, judge
 
@@ -89,13 +88,8 @@ def _template(message: Message, config: Config) -> dict[str, Any] | None:
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem] | Reply:
     if request.method == "GET":
-        return _verified(request, config)
-    if config.app_secret and not same_hmac(config.app_secret, request.body, request.headers.get("x-hub-signature-256")):
-        raise Refused
-    return tuple(items(msgspec.json.decode(request.body, type=dict[str, Any]), config.phone_number_id))
-
-
-def _verified(request: Request, config: Config) -> Reply:
-    if not config.verify_token or not same_secret(request.query.get("hub.verify_token"), config.verify_token):
-        raise Refused
-    return Reply(body=request.query.get("hub.challenge", ""), content_type="text/plain")
+        prove(request.query.get("hub.verify_token"), config.verify_token)
+        return Reply(body=request.query.get("hub.challenge", ""), content_type="text/plain")
+    if config.app_secret:
+        prove_hmac(config.app_secret, request.body, request.headers.get("x-hub-signature-256"))
+    return tuple(items(posted(request), config.phone_number_id))

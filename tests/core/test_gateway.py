@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
@@ -37,10 +37,17 @@ def test_redirect_is_a_wrong_address() -> None:
     assert otherwise(httpx.Response(302)) == Retry("HTTP 302: base_url points elsewhere", scope="transport", alert=True)
 
 
-@pytest.mark.parametrize("status", [200, 204, 400, 404, 408, 500, 502, 504])
-def test_anything_else_is_unclear(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        *[(status, f"HTTP {status} without the id of a message") for status in (200, 204)],
+        *[(status, f"HTTP {status}: it may have been taken") for status in (408, 499, 500, 502, 504)],
+        *[(status, f"HTTP {status} with nothing that is documented") for status in (400, 404, 422)],
+    ],
+)
+def test_anything_else_is_unclear(status: int, reason: str) -> None:
     """Whatever may have been taken is never tried again by itself."""
-    assert otherwise(httpx.Response(status)) == Unclear(f"HTTP {status} with nothing that is documented")
+    assert otherwise(httpx.Response(status)) == Unclear(reason)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,8 @@ def test_any_form_is_read(body: bytes, kind: str) -> None:
         "1790000000000",
         "2026-09-21T14:13:20Z",
         "2026-09-21T17:13:20.000+03:00",
+        AT,
+        AT.astimezone(timezone(timedelta(hours=3))),
     ],
 )
 def test_moment(value: object) -> None:
@@ -118,7 +127,22 @@ def test_moment(value: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, 0, -5, "", "soon", "2026-09-21T14:13:20", 10**30, float("inf"), [], {}, "0001-01-01T00:00:00+14:00", "9" * 5000],
+    [
+        None,
+        True,
+        0,
+        -5,
+        "",
+        "soon",
+        "2026-09-21T14:13:20",
+        AT.replace(tzinfo=None),
+        10**30,
+        float("inf"),
+        [],
+        {},
+        "0001-01-01T00:00:00+14:00",
+        "9" * 5000,
+    ],
 )
 def test_no_moment(value: object) -> None:
     """What is no time, or a time without a zone, is none; nothing is raised."""

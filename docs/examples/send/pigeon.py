@@ -11,20 +11,26 @@ from core import (
     Attempt,
     CallbackItem,
     Channel,
+    Codes,
     DeliveryStatus,
     Message,
-    Refused,
-    Rejected,
     Request,
     SendResult,
-    Sent,
     Settings,
+    Statuses,
     answer,
     hookimpl,
-    otherwise,
     posted,
-    same_secret,
+    prove,
 )
+
+CODES = Codes(
+    recipient={"unknown_number blocked": "the number cannot be reached"},
+    content={"bad_text": "Pigeon does not accept the text"},
+    account={"no_money": "no money left"},
+    limited={"slow_down": "too many requests"},
+)
+STATES = Statuses(sent="queued sent", delivered="delivered", read="read", failed={"lost": "the pigeon did not arrive"})
 
 
 class Config(Settings, frozen=True):
@@ -42,32 +48,25 @@ def channel() -> Channel:
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
     body = {"to": address.phone, "text": message.text, "reference": address.reference}
     response = await http.post(f"{config.base_url}/messages", json=body, headers={"authorization": f"Bearer {config.token}"})
-    match answer(response):
-        case {"id": str(number)} if response.is_success:
-            return Sent(number)
-        case {"error": "unknown_number"}:
-            return Rejected("the number cannot be reached")
-    return otherwise(response)
+    said = answer(response)
+    return CODES.judge(response, said.get("error"), said.get("id"))
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
-    if not config.webhook_token or not same_secret(request.headers.get("x-token"), config.webhook_token):
-        raise Refused
+    prove(request.headers.get("x-token"), config.webhook_token)
     match posted(request):
-        case {"id": str(number), "state": "delivered" | "read" | "failed" as state}:
-            return [DeliveryStatus(state, number)]
-    return []
+        case {"id": str(number), "state": state}:
+            return STATES.reports(state, number)
+    return ()
 
 
 @hookimpl
 async def check(attempt: Attempt, http: httpx.AsyncClient, config: Config) -> DeliveryStatus | None:
     url = f"{config.base_url}/messages/{attempt.id or attempt.reference}"
     response = await http.get(url, headers={"authorization": f"Bearer {config.token}"})
-    match answer(response):
-        case {"state": "delivered" | "read" | "failed" as state} if response.is_success:
-            return DeliveryStatus(state, attempt.id, attempt.reference)
-    return None
+    state = answer(response).get("state") if response.is_success else None
+    return STATES.report(state, attempt.id, reference=attempt.reference)
 
 
 @hookimpl

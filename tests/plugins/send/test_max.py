@@ -44,7 +44,7 @@ def _contact(card: object = CARD, owner: object = 123456789) -> list[Any]:
 
 def test_unbound_client_is_not_asked_for() -> None:
     """Who has not started the bot cannot be reached: no request, next channel."""
-    assert _send(200, {}, ADDRESS) == (Rejected("the client has not started the bot"), [])
+    assert _send(200, {}, ADDRESS) == (Rejected("the client has not bound the bot"), [])
 
 
 def test_address() -> None:

@@ -1,0 +1,34 @@
+"""What the messengers' bots have in common: they reach who has bound them, and are told so by a link or a shared contact."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core import Binding, Channel, InboundMessage, Rejected, Request, moment, parse_phone, prove
+
+GONE = Rejected("the client has blocked the bot, or is gone", unbind=True)
+UNBOUND = Rejected("the client has not bound the bot")
+
+
+def facts(name: str, length: int, recipient_gap: timedelta) -> Channel:
+    gap = timedelta(milliseconds=34)  # 30 a second
+    tags = ("<b>", "</b>"), ("<s>", "</s>")
+    return Channel(name, *tags, length, "html", reports_delivery=False, gap=gap, recipient_gap=recipient_gap, needs_binding=True)
+
+
+def proven(request: Request, header: str, secret: str, what: str) -> None:
+    """Whoever could post here could have a stranger's messages sent to his own chat, so without a secret nothing is believed."""
+    prove(
+        request.headers.get(header), secret, f"webhook_secret of send.{request.path.rpartition('/')[2]} is not {what}, or not set"
+    )
+
+
+def contact(binding: str, owner: object, sender: object, number: str) -> list[Binding]:
+    """A shared contact binds its owner alone: anybody can share somebody else's."""
+    phone, _ = parse_phone(f"+{number.removeprefix('+')}")
+    return [Binding(binding, phone=phone)] if phone and owner == sender else []
+
+
+def said(binding: str, text: object, at: object) -> list[InboundMessage]:
+    """Without text: a picture, a voice; the client wrote all the same."""
+    return [InboundMessage(str(text or ""), binding=binding, at=moment(at))]
