@@ -21,6 +21,7 @@ from core import log, show
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
+from core.ids import number_of
 from core.runtime import Runtime, utc_now
 from core.store import Store, absolute, open_store, schema
 
@@ -180,7 +181,7 @@ def replay(key: Annotated[str, typer.Argument(help="An event id or a record id."
     """Decide stored events again, as if they had just come."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
-        events = await store.inbox.replay(key, _record(key), utc_now())
+        events = await store.inbox.replay(key, number_of(key)[0], utc_now())
         if not events:
             raise VestnikError(f"{key}: nothing to replay: no such event, or its body was deleted by retention, or it still waits")
         for event in events:
@@ -197,7 +198,7 @@ def resend(
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
         now = utc_now()
-        rows = await store.deliveries.resend(key, _record(key), now, now + timedelta(hours=24))
+        rows = await store.deliveries.resend(key, number_of(key)[0], now, now + timedelta(hours=24))
         if not rows:
             raise VestnikError(f"{key}: nothing to resend: no such message, or it was delivered, or a newer one has replaced it")
         for row in rows:
@@ -281,10 +282,6 @@ def erase(phone: Annotated[str, typer.Argument(help="The phone whose traces are 
         out.print("deleted: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
     with_store(config, work)
-
-
-def _record(key: str) -> int | None:
-    return int(key) if key.lstrip("-").isdigit() and len(key) < 19 else None
 
 
 def main() -> None:

@@ -268,9 +268,13 @@ def _plain(text: str, settings: type[Struct]) -> str:
     if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
         allowed = _words(settings, key.partition("[")[0].partition(".")[0])
         return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
-    for kind, words in _KINDS.items():
-        message = message.replace(f"`{kind}`", words).replace(f"`{kind} | null`", words)
+    message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)
     return f"{key}: {_lower(message)}" if key else _lower(message)
+
+
+def _in_words(kinds: re.Match[str]) -> str:
+    named = [_KINDS.get(kind, f"`{kind}`") for kind in kinds[1].split(" | ") if kind != "null"]
+    return " or ".join(named) or kinds[0]
 
 
 def _words(settings: type[Struct], key: str) -> list[str]:

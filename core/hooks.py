@@ -184,7 +184,8 @@ def load(config: Configuration) -> Hooks:
     for stage, name in _tables_in_order(config):
         if (plugin := _load_one(stage, name, config)) is not None:
             plugins.append(plugin)
-            manager.register(plugin.module, name=plugin.name)
+            if not manager.is_registered(plugin.module):  # one module may stand behind several tables
+                manager.register(plugin.module, name=plugin.name)
     _check_clashes(plugins, config)
     return Hooks(plugins, manager)
 

@@ -86,7 +86,7 @@ def _either(words: list[str]) -> str:
 
 
 def _several(words: str) -> str:
-    return re.sub(r"^(text|table|list|number|duration)\b", r"\1s", words)
+    return re.sub(r"^(text|table|list|whole number|number|duration)\b", r"\1s", words)
 
 
 def _bounds(limits: Meta) -> str:

@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder()
 def story(events: list[dict[str, Any]], console: Console) -> None:
     """`vestnik trace`: each event, each stage, plugin, verdict and time."""
     for event in events:
-        record = f" of booking {event['record_id']}" if event["record_id"] is not None else ""
+        record = f" of booking {event['external_id'] or event['record_id']}" if event["record_id"] is not None else ""
         console.print(
             f"[bold]{event['event_id']}[/]  {event['event_type']}{record}, salon {event['company_id']}, source {event['source']}"
         )

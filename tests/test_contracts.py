@@ -45,12 +45,37 @@ from core.contract import check_module
 from core.discovery import built_in
 from core.keys import comments as key_comments
 from core.testing import NOON, PHONE, SALON, SMS, TELEGRAM, WHATSAPP, a_booking, a_case, a_contact, a_notice, a_service, an_event
+from tests.crm import MAPPING
 
 STAGES = ("source", "filter", "render", "send", "record")
 NAMES = [(stage, name) for stage in STAGES for name in sorted(built_in(stage))]
 LIMITS = {"filter": 60, "send": 130, "source": 200, "render": 200, "record": 200}
 ROOT = Path(__file__).parents[1]
-BODY = (Path(__file__).parent / "payloads/yclients/record_create_discount50.json").read_bytes()
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What a source is tried with: the keys without which it reads nothing, a body, and the same thing after a later change."""
+
+    body: bytes
+    later: bytes
+    keys: dict[str, Any] = {}
+
+
+def _yclients() -> Sample:
+    body = (PAYLOADS / "yclients/record_create_discount50.json").read_bytes()
+    later = json.loads(body)
+    later["data"]["last_change_date"] = "2025-08-19T11:05:00+0300"
+    return Sample(body, json.dumps(later).encode())
+
+
+def _crm() -> Sample:
+    keys = {key: tuple(value) if isinstance(value, list) else value for key, value in MAPPING.items()}
+    return Sample(*[(PAYLOADS / f"crm/{name}.json").read_bytes() for name in ("booking_new", "booking_moved")], keys)
+
+
+SAMPLES = {"yclients": _yclients(), "altegio": _yclients(), "json": _crm()}
+BODY = SAMPLES["yclients"].body
 
 
 def module(stage: str, name: str) -> ModuleType:
@@ -115,25 +140,28 @@ def test_the_usual_plugin_is_short(stage: str, most: int) -> None:
 # --- source
 
 
+def test_every_source_has_a_sample() -> None:
+    """A new source is tried with a body of its own."""
+    assert set(SAMPLES) == built_in("source")
+
+
 @of("source")
 def test_source_gives_the_same_event_the_same_key(name: str) -> None:
     """A body sent twice is one event; a later change of it is another."""
-    plugin = module("source", name)
-    later = json.loads(BODY)
-    later["data"]["last_change_date"] = "2025-08-19T11:05:00+0300"
-    keys = [taken(plugin, body)[0].event_id for body in (BODY, BODY, json.dumps(later).encode())]
+    plugin, sample = module("source", name), SAMPLES[name]
+    keys = [taken(plugin, body, config=sampled(name))[0].event_id for body in (sample.body, sample.body, sample.later)]
     assert keys[0] == keys[1] != keys[2]
 
 
 @of("source")
 def test_source_refuses_a_wrong_secret(name: str) -> None:
     """Once a secret is set, a missing and a wrong one are refused and the right one is not."""
-    plugin = module("source", name)
-    config = config_of(plugin, secret="right")
+    plugin, body = module("source", name), SAMPLES[name].body
+    config = sampled(name, secret="right")
     for query in ({}, {"secret": "wrong"}, {"secret": ""}):
         with pytest.raises(Refused):
-            taken(plugin, BODY, query, config)
-    assert taken(plugin, BODY, {"secret": "right"}, config)
+            taken(plugin, body, query, config)
+    assert taken(plugin, body, {"secret": "right"}, config)
 
 
 @of("source")
@@ -141,19 +169,22 @@ def test_source_refuses_a_wrong_secret(name: str) -> None:
 def test_source_takes_in_whatever_comes(name: str, body: bytes) -> None:
     """Any body gives at least one item with a key and text, and the item is understood or set aside, never a crash."""
     plugin = module("source", name)
-    items = taken(plugin, body)
-    assert items
-    for item in items:
-        assert item.event_id
-        assert item.event_type
-        assert isinstance(item.payload, str)
-        assert isinstance(understood(plugin, item), Event | Ignored | Later)
+    for config in (sampled(name), config_of(plugin)):
+        items = taken(plugin, body, config=config)
+        assert items
+        for item in items:
+            assert item.event_id
+            assert item.event_type
+            assert isinstance(item.payload, str)
+            assert isinstance(understood(plugin, item, config), Event | Ignored | Later)
 
 
 @of("source")
 def test_source_without_keys_does_not_poll(name: str) -> None:
     """Without keys it says that it cannot ask, so nothing counts as known up to now."""
     plugin = module("source", name)
+    if not hasattr(plugin, "poll"):
+        return
 
     async def poll() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(unasked)) as http:
@@ -181,10 +212,15 @@ def taken(plugin: ModuleType, body: bytes, query: dict[str, str] | None = None, 
     return list(call(plugin.receive, request=request, config=config or config_of(plugin), now=NOON))
 
 
-def understood(plugin: ModuleType, item: Received) -> Any:
+def sampled(name: str, **keys: Any) -> Any:
+    """A source's config as its sample needs it."""
+    return config_of(module("source", name), **SAMPLES[name].keys, **keys)
+
+
+def understood(plugin: ModuleType, item: Received, config: Any = None) -> Any:
     async def read() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(unasked)) as http:
-            return await call(plugin.normalize, received=item, salon=SALON, http=http, config=config_of(plugin))
+            return await call(plugin.normalize, received=item, salon=SALON, http=http, config=config or config_of(plugin))
 
     return asyncio.run(read())
 

@@ -5,7 +5,6 @@ What a failure means: a body that its source cannot read is stored as unreadable
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,12 +12,11 @@ from uuid import uuid4
 
 from core.errors import Refused
 from core.hooks import Hooks, Plugin
+from core.ids import LONGEST, number_of
 from core.model import Received, Reply, Request
 from core.store.inbox import POLLED, NewEvent
 
 log = logging.getLogger("vestnik.receive")
-_LONGEST_TEXT = 512
-_LIMIT = 2**63
 
 
 def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple[list[NewEvent], Reply | None]:
@@ -47,16 +45,16 @@ def rows(
 
 
 def _row(source: str, item: Received, now: datetime, polled: bool, first_import: bool) -> NewEvent:
-    record, external = _number(item.subject_id)
-    company, _ = _number(item.company_id)
+    record, external = number_of(item.subject_id)
+    company, _ = number_of(item.company_id)
     return NewEvent(
-        event_id=item.event_id[:_LONGEST_TEXT],
+        event_id=item.event_id[:LONGEST],
         source=source,
-        event_type=item.event_type[:_LONGEST_TEXT],
+        event_type=item.event_type[:LONGEST],
         company_id=company,
         record_id=record,
         external_id=external,
-        transport_id=POLLED if polled else (item.transport_id or "")[:_LONGEST_TEXT] or None,
+        transport_id=POLLED if polled else (item.transport_id or "")[:LONGEST] or None,
         digest=item.digest,
         payload=item.payload,
         status="unreadable" if item.unreadable else "received",
@@ -65,15 +63,3 @@ def _row(source: str, item: Received, now: datetime, polled: bool, first_import:
         is_import=first_import,
         at=now,
     )
-
-
-def _number(raw: int | str | None) -> tuple[int | None, str | None]:
-    """An id as BIGINT. One that is not a number, or is too large, becomes a 63-bit hash; the original is kept."""
-    if raw is None or raw == "":
-        return None, None
-    text = str(raw)
-    digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and abs(number := int(text[:25])) < _LIMIT and len(text) < 25:
-        return number, None
-    hashed = int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8]) >> 1
-    return hashed, text[:_LONGEST_TEXT]

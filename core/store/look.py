@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.ids import number_of
 from core.store.engine import Engine, Lane, statement
 from core.store.values import when
 
@@ -22,8 +23,7 @@ class Look:
 
     async def story(self, key: str, most: int = 20) -> list[dict[str, Any]]:
         """Events by event id or record id, newest first, each with its `journal` and `notifications`."""
-        record = int(key) if key.lstrip("-").isdigit() and len(key) < 19 else None
-        events = await self.ask("event_of_key", key=key, record=record, most=most)
+        events = await self.ask("event_of_key", key=key, record=number_of(key)[0], most=most)
         for event in events:
             event["journal"] = await self.ask("journal_of_event", event=event["event_id"])
             event["notifications"] = await self.ask("notifications_of_event", event=event["event_id"])

@@ -1,4 +1,4 @@
-"""JSON as it really arrives at the sources of YCLIENTS and Altegio: from PHP, in forms, with odd types. No plugin itself."""
+"""JSON as it really arrives: from PHP, in forms, with odd types. Shared by the sources; no plugin itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus
@@ -18,6 +19,7 @@ _SURROGATES_AND_NUL = re.compile("[\x00\ud800-\udfff]")
 _FIELD_START = re.compile(r"(?:^|[=&\n])[ \t\r\ufeff]*(?=[\[{])")
 _TRIES = 16  # places in a form that are tried; a hostile body must not cost more
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_KOPECK, _ABSURD = Decimal("0.01"), Decimal(10**12)
 
 
 def candidates(body: bytes | str, text: str) -> Iterator[tuple[Any, str]]:
@@ -104,3 +106,17 @@ def entries(value: object) -> list[Any] | None:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else None
+
+
+def money(value: object) -> Decimal | None:
+    """An amount, exact to the kopeck: 1999.9999999999998 is how PHP writes 2000."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal("".join(str(value).split()).replace(",", "."))
+    except (ArithmeticError, ValueError):
+        return None
+    if not amount.is_finite() or abs(amount) >= _ABSURD:
+        return None
+    rounded = amount.quantize(_KOPECK, ROUND_HALF_UP)
+    return amount if amount == rounded else rounded

@@ -6,12 +6,11 @@ Nothing in `data` is certain: PHP writes `[]` for an empty object, an object for
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from core import Attendance, Booking, Salon, Service, Staff, parse_phone
-from plugins.source._yclients_json import clean, entries, flag, identity, tidy
+from plugins.source._yclients_json import clean, entries, flag, identity, money, tidy
 
 # What is kept in the snapshot beside the booking itself. `comer`, `comer_person_info`: another person comes than the client. The
 # message goes to the client all the same: it is the client's booking and phone, and the other one has agreed to nothing.
@@ -19,7 +18,6 @@ _KEPT = ("short_link", "api_id", "custom_fields", "comer", "comer_person_info")
 _KEPT_NUMBERS = ("visit_id", "activity_id", "clients_count")  # `visit_id` comes as text, too
 _SAYS = ("date", "datetime", "services", "staff", "client")
 _ATTENDANCE: dict[object, Attendance] = {-1: "no_show", 0: "expected", 1: "arrived", 2: "confirmed"}
-_KOPECK, _ABSURD = Decimal("0.01"), Decimal(10**12)
 
 
 def says(data: dict[str, Any]) -> bool:
@@ -101,9 +99,9 @@ def _service(line: dict[str, Any]) -> Service:
     return Service(
         title=_text(line["title"]),
         id=_id(line),
-        cost=_money(line.get("cost")),
-        first_cost=_money(line.get("first_cost")),
-        cost_to_pay=_money(line.get("cost_to_pay")),
+        cost=money(line.get("cost")),
+        first_cost=money(line.get("first_cost")),
+        cost_to_pay=money(line.get("cost_to_pay")),
     )
 
 
@@ -123,20 +121,6 @@ def _attendance(data: dict[str, Any]) -> Attendance:
     """`visit_attendance` is the whole visit's, which may join several records."""
     own = data.get("attendance")
     return _ATTENDANCE.get(identity(data.get("visit_attendance") if own is None else own), "expected")
-
-
-def _money(value: object) -> Decimal | None:
-    """An amount, exact to the kopeck: 1999.9999999999998 is how PHP writes 2000."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        amount = Decimal("".join(str(value).split()).replace(",", "."))
-    except (ArithmeticError, ValueError):
-        return None
-    if not amount.is_finite() or abs(amount) >= _ABSURD:
-        return None
-    rounded = amount.quantize(_KOPECK, ROUND_HALF_UP)
-    return amount if amount == rounded else rounded
 
 
 def _text(value: object) -> str:

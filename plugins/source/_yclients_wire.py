@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from core import Received, Refused, Request, digest, same_hmac, same_secret
+from core import Received, Request, digest
+from plugins.source._proof import by_secret
 from plugins.source._yclients_json import as_text, candidates, clean, dump, identity, parse, tidy, word
 
 STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
@@ -16,7 +17,7 @@ STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 def receive(source: str, request: Request, secret: str | None) -> list[Received]:
     """A webhook → items to store. Raises `Refused`."""
-    _prove(request, secret)
+    by_secret(request, secret)
     hook = request.headers.get("x-hook-id")
     transport_id = clean(hook)[:255] if hook else None
     text = as_text(request.body)
@@ -64,16 +65,6 @@ def ids(event: dict[str, Any]) -> tuple[int | str | None, int | str | None]:
     fields = data if isinstance(data, dict) else {}
     company = identity(event.get("company_id")) or identity(fields.get("company_id"))
     return company, identity(fields.get("id")) or identity(event.get("resource_id"))
-
-
-def _prove(request: Request, secret: str | None) -> None:
-    if not secret or secret == "none":  # noqa: S105  # "none": open on purpose
-        return
-    if same_secret(request.query.get("secret"), secret):
-        return
-    signature = request.headers.get("x-webhook-signature")
-    if signature is None or not same_hmac(secret, request.body, signature):
-        raise Refused
 
 
 def _items(source: str, value: Any, payload: str, transport_id: str | None) -> list[Received]:

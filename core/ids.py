@@ -1,0 +1,20 @@
+"""Ids of senders, which may be any text or number → numbers that a BIGINT column takes."""
+
+from __future__ import annotations
+
+import hashlib
+
+LONGEST = 512  # characters of an id that are kept
+_LIMIT = 2**63
+
+
+def number_of(raw: int | str | None) -> tuple[int | None, str | None]:
+    """(number, original). One that is no number, or too large, becomes a 63-bit hash; only then the original is kept beside it."""
+    if raw is None or raw == "":
+        return None, None
+    text = str(raw)
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and abs(number := int(text[:25])) < _LIMIT and len(text) < 25:
+        return number, None
+    hashed = int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8]) >> 1
+    return hashed, text[:LONGEST]
