@@ -23,7 +23,7 @@ TIMEOUT = httpx.Timeout(connect=5, read=30, write=10, pool=5)
 
 
 def make_client(
-    *, proxy: str | None = None, ca_file: str | None = None, concurrency: int = 64, pace: Rates = ()
+    *, proxy: str | None = None, ca_file: str | None = None, concurrency: int = 128, pace: Rates = ()
 ) -> httpx.AsyncClient:
     """A client for gateways and sources. `concurrency` is per host: one that hangs holds up no other.
 

@@ -29,8 +29,8 @@ class Worker:
 
     def __init__(self, run: Runtime) -> None:
         self.run = run
-        self.decider = Decider(run)
         self.sender = Sender(run)
+        self.decider = Decider(run, self.sender)
         self.callbacks = Callbacks(run, self.sender)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -126,8 +126,8 @@ class Worker:
         return 0
 
     def _rung(self) -> None:
-        """Another node, or we ourselves, stored events or callbacks."""
-        self.run.work.set("events", "callbacks")
+        """A node, perhaps we ourselves, stored events."""
+        self.run.work.set("events")
 
     async def _loop(self, kind: str, step: Callable[[], Awaitable[object]], idle: Callable[[], Awaitable[float]]) -> None:
         bell = self.run.work.listen(kind)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+
+import msgspec
 
 from core import retry
 from core.failpoint import reach
@@ -19,7 +21,9 @@ from core.pipeline import filter as rules
 from core.pipeline import normalize, record, trial
 from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Broken, Folded
+from core.pipeline.send import Sender
 from core.runtime import Runtime
+from core.store.decisions import People, Saved
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known
 
 log = logging.getLogger("vestnik.decide")
@@ -31,8 +35,9 @@ _PATIENCE = 0.05  # seconds; who needs longer (an API is asked) holds up nobody
 class Decider:
     """Claims undecided events and decides them, a batch at a time."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, sender: Sender | None = None) -> None:
         self.run = runtime
+        self._sender = sender
         self._slow: set[asyncio.Task[None]] = set()
 
     async def step(self) -> int:
@@ -131,19 +136,19 @@ class Decider:
         ]
         asked = [(_phone(fold), entry.first.company_id) for entry, fold in zip(ready, folded, strict=True)]
         people = await self.run.store.decisions.people(asked, now) if asked else []
+        persons: dict[int, People] = {}
         for entry, fold, person in zip(ready, folded, people, strict=True):
             before = known.get(key) if _kept(entry) and (key := entry.first.key) else None
             try:
-                decisions.append(Judge(self.run, entry, before, fold, person, now).decide())
+                decision = Judge(self.run, entry, before, fold, person, now).decide()
+                persons[len(decisions)] = person
+                decisions.append(decision)
             except Exception as error:
                 log.exception("event=%s outcome=parked", entry.first.event_id)
                 why = f"the decision failed: {type(error).__name__}: {error}"
                 decisions.append(_closed([EventEnd(row, "parked", now, reason=why) for row, _ in entry.events], now))
         if decisions:
-            won = await self.run.store.decisions.save(decisions)
-            reach("decided")
-            if any(decision.notification is not None for decision in decisions):
-                self.run.work.set("messages")  # the sender need not wait for its timer
+            won = await self._save(decisions, persons)
             await record.tell(
                 self.run.hooks,
                 [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],
@@ -151,6 +156,29 @@ class Decider:
             for end in (end for decision, ok in zip(decisions, won, strict=True) if ok for end in decision.ends):
                 if end.status == "parked":
                     await self.run.alert(f"parked {end.rule or end.row.source}", f"an event is parked: {end.reason}")
+
+    async def _save(self, decisions: list[Decision], persons: Mapping[int, People]) -> list[bool]:
+        """Write them. What may leave at once is leased to us as it is written, and handed to the sender; the rest it claims."""
+        sender = self._sender
+        for n, person in persons.items():
+            message = decisions[n].notification
+            if sender is not None and message is not None and (decisions[n].state is not None or message.state_key is None):
+                decisions[n] = msgspec.structs.replace(decisions[n], lease=sender.lease(message, person))
+        saved: Sequence[Saved] = [Saved(False)] * len(decisions)
+        try:
+            saved = await self.run.store.decisions.save(decisions)
+            reach("decided")
+            if any(decision.notification is not None and decision.lease is None for decision in decisions):
+                self.run.work.set("messages")  # the sender need not wait for its timer
+        finally:
+            handed = [
+                (decision, entry.number, persons[n])
+                for n, (decision, entry) in enumerate(zip(decisions, saved, strict=True))
+                if decision.lease is not None
+            ]
+            if sender is not None and handed:
+                await sender.take(handed)
+        return [entry.stands for entry in saved]
 
 
 def _kept(ready: Ready) -> bool:

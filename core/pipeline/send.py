@@ -28,7 +28,9 @@ from core.phones import mask
 from core.pipeline import record, route
 from core.pipeline.departure import Departure, Leaving
 from core.runtime import Runtime
-from core.store.rows import Finish
+from core.store.decisions import People
+from core.store.deliveries import State
+from core.store.rows import Decision, Finish, Lease, Notification
 
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
@@ -45,6 +47,7 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._load: Counter[tuple[str, int]] = Counter()
+        self._promised: Counter[tuple[str, int]] = Counter()  # leased to us by decisions that are being written
         self.stopping = False
 
     async def step(self) -> int:
@@ -70,6 +73,45 @@ class Sender:
         if ends:
             await self._finish(ends)
         return len(rows)
+
+    def lease(self, row: Notification, person: People) -> Lease | None:
+        """A lease for a new message that may leave at once: whoever decided it sends it. `None`: it is claimed when its turn comes."""
+        plugin = self.run.hooks.get("send", row.transport or "")
+        if (
+            self.stopping
+            or plugin is None
+            or row.status != "pending"
+            or row.due_at > self.run.now()
+            or row.phone != person.contact.phone
+        ):
+            return None
+        facts = self.run.hooks.facts(plugin, row.company_id)
+        if facts.needs_binding or facts.gap or facts.recipient_gap or facts.first_contacts_per_day is not None:
+            return None
+        account = (plugin.short, row.account)
+        if self._load[account] + self._promised[account] >= 2 * facts.concurrency:
+            return None
+        self._promised[account] += 1
+        return Lease(self.run.owner, self.run.token(), self.run.now() + LEASE)
+
+    async def take(self, handed: Sequence[tuple[Decision, int, People]]) -> None:
+        """Messages that were decided under a lease of ours, each with the number of its row; 0: it was not written."""
+        now, ends = self.run.now(), []
+        for decision, number, person in handed:
+            row, lease, known = decision.notification, decision.lease, decision.state
+            assert row is not None
+            assert lease is not None
+            self._promised[row.transport or "", row.account] -= 1
+            if number:
+                row = msgspec.structs.replace(row, id=number, token=lease.token, claims=1)
+                state = State(known.snapshot, known.announced, known.revision) if known is not None else State()
+                ready = self.judge.prepare(row, [], state, person, None, now)
+                if isinstance(ready, Finish):
+                    ends.append(ready)
+                else:
+                    self._start(ready)
+        if ends:
+            await self._finish(ends)
 
     async def finish(self) -> None:
         """Wait for the requests that are open."""

@@ -10,7 +10,7 @@ import msgspec
 
 from core.model import Contact
 from core.store.engine import Engine, Lane, Tx
-from core.store.rows import Decision, Key, Known, Notification, known_row, write_booking
+from core.store.rows import Decision, Key, Known, Lease, Notification, known_row, write_booking
 from core.store.values import when
 
 _LATELY = timedelta(days=7)
@@ -22,6 +22,13 @@ class People(msgspec.Struct, frozen=True):
 
     contact: Contact
     won_channel: str | None = None
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """Whether a decision stands; else the booking changed meanwhile, and its events are undecided again. `number`: its message's row, 0 for none."""
+
+    stands: bool
+    number: int = 0
 
 
 class Decisions:
@@ -57,11 +64,11 @@ class Decisions:
                 sent.setdefault(row["n"], []).append(at)
         return [_person(phone, contacts.get(n, []), sent.get(n, []), now) for n, (phone, _, _) in enumerate(asked)]
 
-    async def save(self, decisions: Sequence[Decision]) -> list[bool]:
-        """Write decisions, each whole or not at all. `False`: the booking changed meanwhile, its events are undecided again."""
+    async def save(self, decisions: Sequence[Decision]) -> list[Saved]:
+        """Write decisions, each whole or not at all."""
         return await self._work.submit(self._save, list(decisions))
 
-    async def _save(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
+    async def _save(self, tx: Tx, decisions: list[Decision]) -> list[Saved]:
         won = await self._save_bookings(tx, decisions)
         kept = [decision for decision, ok in zip(decisions, won, strict=True) if ok]
         now = decisions[0].at
@@ -73,8 +80,11 @@ class Decisions:
         if replaced:
             await tx.fetch("supersede", replaced, now=now)
             await tx.fetch("end_fallbacks", replaced)
-        if added := [notification_values(decision.notification) for decision in kept if decision.notification is not None]:
-            await tx.fetch("add_notifications", added)
+        numbers: dict[str, int] = {}
+        if added := [
+            notification_values(decision.notification, decision.lease) for decision in kept if decision.notification is not None
+        ]:
+            numbers = {row["notification_id"]: row["id"] for row in await tx.fetch("add_notifications", added)}
         ends = [end for decision in kept for end in decision.ends]
         rows = [
             {
@@ -105,7 +115,7 @@ class Decisions:
         if rows:
             await tx.fetch("close_events", rows, now=now)
         await add_journal(tx, [line for decision in kept for line in decision.journal])
-        return won
+        return [Saved(ok, _number(decision, numbers)) for decision, ok in zip(decisions, won, strict=True)]
 
     async def _save_bookings(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
         changed = [decision for decision in decisions if decision.state is not None]
@@ -140,9 +150,17 @@ def _state_values(state: Known, at: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def notification_values(row: Notification) -> dict[str, Any]:
-    """A new row's columns."""
+def _number(decision: Decision, numbers: dict[str, int]) -> int:
+    return numbers.get(decision.notification.notification_id, 0) if decision.notification is not None else 0
+
+
+def notification_values(row: Notification, lease: Lease | None = None) -> dict[str, Any]:
+    """A new row's columns. `lease`: it is taken up as it is written."""
     values = {name: getattr(row, name) for name in _COLUMNS}
+    if lease is not None:
+        values |= {"lease_owner": lease.owner, "lease_token": lease.token, "lease_until": lease.until, "claims": 1}
+    else:
+        values["claims"] = 0
     values["told"], values["known_before"] = write_booking(row.told), write_booking(row.known_before)
     return values
 

@@ -45,9 +45,10 @@ class Tx:
 
     async def fetch(self, name: str, rows: Sequence[Mapping[str, Any]] | None = None, **values: Any) -> list[Row]:
         """Run the statement `name`; `rows` is the batch, `values` its other parameters."""
+        query = self._queries[name]
         if rows is not None:
-            values["rows"] = pack(rows)
-        return await self.run(self._queries[name], values)
+            values["rows"] = pack(rows, query.times)
+        return await self.run(query, values)
 
     async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
         raw = self._connection.raw_connection

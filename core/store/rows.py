@@ -204,6 +204,14 @@ def notification_row(row: Mapping[str, Any]) -> Notification:
     )  # fmt: skip
 
 
+class Lease(Struct, frozen=True):
+    """Who works on a row, and until when; `token` fences off whoever had it before."""
+
+    owner: str
+    token: int
+    until: datetime
+
+
 class Decision(Struct, frozen=True, kw_only=True):
     """All that one decision writes, in one transaction: the booking as it is now, what it replaces, what is to be told, and the story.
 
@@ -215,6 +223,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     state: Known | None = None  # what the row becomes; None: unchanged
     supersede: str | None = None  # the reason, where a waiting message is replaced
     notification: Notification | None = None
+    lease: Lease | None = None  # the message leaves at once: who decided sends it, and nobody need claim it
     journal: tuple[JournalLine, ...] = ()
     at: datetime
 

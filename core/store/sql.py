@@ -71,12 +71,13 @@ def _rows_postgresql(found: re.Match[str]) -> str:
 
 
 class Query:
-    """One statement of one database: its text, and the order of its parameters ("$1" knows no names)."""
+    """One statement of one database: its text, the order of its parameters ("$1" knows no names), and the columns of its batch that are times."""
 
-    __slots__ = ("names", "text")
+    __slots__ = ("names", "text", "times")
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         expanded = expand(text, dialect)
+        self.times = sorted({name for batch in _ROWS.finditer(text) for name, kind in _columns(batch) if kind == "time"})
         self.names: list[str] = list(dict.fromkeys(_PARAMETER.findall(expanded)))
         numbers = {name: f"${place}" for place, name in enumerate(self.names, 1)}
         to_number: Callable[[re.Match[str]], str] = lambda found: numbers[found[1]]  # noqa: E731

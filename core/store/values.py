@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ def when(value: Any) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+@lru_cache(maxsize=4096)  # a batch names the same moments again and again
 def stamp(value: datetime) -> str:
     """A time as text: UTC, always with microseconds, so that text sorts as time."""
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
@@ -33,11 +35,15 @@ def clean(value: Any) -> Any:
     return value
 
 
-def pack(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows → the JSON list that `@rows` reads."""
-    plain = [{key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()} for row in rows]
+def pack(rows: Sequence[Mapping[str, Any]], times: Sequence[str]) -> str:
+    """Rows → the JSON list that `@rows` reads. `times` names the columns that hold times."""
+    plain = (
+        [{**row, **{name: stamp(value) for name in times if (value := row.get(name)) is not None}} for row in rows]
+        if times
+        else rows
+    )
     try:
         packed = msgspec.json.encode(plain).decode()
     except UnicodeEncodeError:
-        return pack(clean(plain))
+        return msgspec.json.encode(clean(plain)).decode()
     return msgspec.json.encode(clean(plain)).decode() if "\\u0000" in packed else packed

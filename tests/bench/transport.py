@@ -10,4 +10,4 @@ __all__ = ["Config", "callback", "channel", "probe", "send"]
 
 @hookimpl
 def channel() -> Channel:
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), length=20_000, concurrency=64)
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), length=20_000, concurrency=128)

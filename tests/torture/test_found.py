@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.pipeline.decide import Decider
 from core.pipeline.send import LEASE
 from tests.conftest import Driver, body
 
@@ -17,7 +18,7 @@ def test_create_decided_after_its_update(play: Callable[..., Any]) -> None:
     async def story(app: Driver) -> None:
         created = body("record_create_admin")
         await app.post({**body("record_create_admin", **LATER), "status": "update"})
-        await app.vestnik.worker.decider.step()
+        await Decider(app.vestnik.run).step()
         assert [row["notification_type"] for row in await app.messages()] == ["booking_updated"]
         told = await app.tell(created)
         assert (told["status"], told["rule"]) == ("processed", None)
@@ -58,7 +59,7 @@ def test_waiting_messages_are_not_suspected_for_ever(play: Callable[..., Any]) -
     async def story(app: Driver) -> None:
         for number in (1, 2, 3):
             await app.post(body("record_create_admin", id=number, resource_id=number))
-        await app.vestnik.worker.decider.step()
+        await Decider(app.vestnik.run).step()
         deliveries, sender = app.vestnik.run.store.deliveries, app.vestnik.worker.sender
 
         async def die() -> list[int]:

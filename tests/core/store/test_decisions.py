@@ -37,8 +37,8 @@ def test_of_two_decisions_one_is_written(database_url: str) -> None:
             a_decision(known, one, a_notification("n_1")),
             a_decision(known, two, a_notification("n_2", event_id="evt_2")),
         )
-        assert await store.decisions.save([first]) == [True]
-        assert await store.decisions.save([second]) == [False]
+        assert [saved.stands for saved in await store.decisions.save([first])] == [True]
+        assert [saved.stands for saved in await store.decisions.save([second])] == [False]
         assert [row["notification_id"] for row in await rows(store, "SELECT notification_id FROM booking_notifications")] == ["n_1"]
         assert [row["event_id"] for row in await rows(store, "SELECT event_id FROM journal")] == ["evt_1"]
         assert [row.event_id for row in await store.inbox.claim("b", 3, NOW, LEASE, 10)] == ["evt_2"]
@@ -116,7 +116,7 @@ def test_no_decision_while_a_request_is_open(database_url: str) -> None:
         row = (await store.inbox.claim("w", 1, NOW, LEASE, 10))[0]
         known = (await store.decisions.known([KEY]))[KEY]
         await store.deliveries.add([a_notification("n_0", status="sending")])
-        assert await store.decisions.save([a_decision(known, row)]) == [False]
+        assert [saved.stands for saved in await store.decisions.save([a_decision(known, row)])] == [False]
         assert await store.inbox.claim("w", 2, NOW, LEASE, 10) == []
         await execute(store, "UPDATE booking_notifications SET status = 'sent'")
         assert [row.event_id for row in await store.inbox.claim("w", 3, NOW, LEASE, 10)] == ["evt_1"]
@@ -141,7 +141,7 @@ def test_a_booking_comes_back_as_it_was_written(database_url: str) -> None:
             KEY, booking, booking, 3, True, booking, "skip_staff", NOW, True, NOW - timedelta(days=1), True, "digest", "ext", 1
         )
         decision = msgspec.structs.replace(a_decision(Known(KEY), row), state=state)
-        assert await store.decisions.save([decision]) == [True]
+        assert [saved.stands for saved in await store.decisions.save([decision])] == [True]
         assert await store.decisions.known([KEY]) == {KEY: state}
         found = await rows(store, "SELECT visit_id, services, staff FROM appointments_cache")
         assert found == [{"visit_id": 2**53 + 1, "services": "Стрижка", "staff": "Бари"}]
@@ -155,7 +155,7 @@ def test_a_dead_workers_request_is_unclear(play: Callable[..., Any]) -> None:
     async def story(app: Driver) -> None:
         deliveries = app.vestnik.run.store.deliveries
         await app.post(body("record_create_discount50"))
-        await app.vestnik.worker.decider.step()
+        await Decider(app.vestnik.run).step()
         row = (await deliveries.claim("dead", 7, app.clock(), LEASE, 10, []))[0]
         assert await deliveries.mark_sending([(row, "text", row.told, None)], app.clock(), LEASE) == [True]
         app.clock.now += LEASE - timedelta(seconds=1)
@@ -199,7 +199,7 @@ def test_a_message_that_kills_its_worker_three_times_is_given_up(play: Callable[
 
     async def story(app: Driver) -> None:
         number = (await app.post(body("record_create_discount50"))).json()["eventId"]
-        await app.vestnik.worker.decider.step()
+        await Decider(app.vestnik.run).step()
         for n in range(3):
             assert len(await app.vestnik.run.store.deliveries.claim(f"dead {n}", n, app.clock(), LEASE, 10, [])) == 1
             app.clock.now += LEASE + timedelta(seconds=1)
