@@ -181,9 +181,16 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
         if (value := resolve(raw, path, place, key, os.environ if environ is None else environ)) is not _UNSET
     }
     try:
-        return msgspec.convert(resolved, kind, dec_hook=units.decode)
+        return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path} [{place}] {_plain(str(error), kind)}") from None
+
+
+def _beside(found: T, folder: Path) -> T:
+    """Relative paths in the file, and in defaults, are meant from its folder."""
+    values = {entry.name: getattr(found, entry.name) for entry in msgspec.structs.fields(found)}
+    paths = {name: folder / value for name, value in values.items() if isinstance(value, Path)}
+    return msgspec.structs.replace(found, **paths) if paths else found
 
 
 _UNSET: Any = object()

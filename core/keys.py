@@ -8,6 +8,7 @@ import re
 import types
 from collections.abc import Mapping
 from datetime import time, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -23,6 +24,7 @@ _PLAIN: Mapping[Any, str] = {
     bool: "true or false",
     Duration: "duration",
     WallTime: "time of day",
+    Path: "path",
     Any: "anything",
 }
 
@@ -116,6 +118,8 @@ def spell(value: Any) -> str:
         return f'"{length(value)}"'
     if isinstance(value, time):
         return f'"{value:%H:%M}"'
+    if isinstance(value, Path):
+        value = str(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {spell(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, tuple | list):

@@ -1,9 +1,10 @@
-"""Values that config.toml writes as text: durations ("10m") and wall-clock times ("22:00")."""
+"""Values that config.toml writes as text: durations ("10m"), wall-clock times ("22:00"), and paths, which are seen from it."""
 
 from __future__ import annotations
 
 import re
 from datetime import time, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -40,7 +41,7 @@ class WallTime(time):
 
 def decode(kind: type[Any], value: Any) -> Any:
     """The `dec_hook` of msgspec for these types. Raises ValueError with a sentence a person can act on."""
-    if kind in (Duration, WallTime) and isinstance(value, str):
+    if (kind in (Duration, WallTime) or (kind is Path and value)) and isinstance(value, str):
         return kind(value)
-    examples: dict[type[Any], str] = {Duration: '"10m"', WallTime: '"22:00"'}
+    examples: dict[type[Any], str] = {Duration: '"10m"', WallTime: '"22:00"', Path: '"outcomes.jsonl"'}
     raise ValueError(f"expected text such as {examples.get(kind, kind.__name__)}, got `{value!r}`")

@@ -395,8 +395,9 @@ OUTCOMES = (
 
 @of("record")
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda found: found.status)
-def test_recorder_takes_every_outcome(name: str, outcome: Outcome) -> None:
+def test_recorder_takes_every_outcome(name: str, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An outcome of any kind is noted, and nothing is answered."""
+    monkeypatch.chdir(tmp_path)  # for those that keep a file
     plugin = module("record", name)
     assert asyncio.run(call(plugin.record, outcome=outcome, config=config_of(plugin))) is None
 

@@ -20,6 +20,7 @@ BLOCKS: Mapping[str, Callable[..., str]] = {
     "rules": tables.rules,
     "transports": tables.transports,
     "sources": tables.sources,
+    "recorders": tables.recorders,
     "commands": tables.commands,
     "hooks": hooks.index,
     "hook-reference": hooks.reference,

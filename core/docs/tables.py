@@ -79,6 +79,14 @@ def sources() -> str:
     return table(("source", "what it does", "address", "asks for what was missed"), rows)
 
 
+def recorders() -> str:
+    rows = [
+        (code(name), sentence(module("record", name)), _state("record", name), _names(key.name for key in _keys("record", name)))
+        for name in _in_order("record")
+    ]
+    return table(("recorder", "what it does", "as shipped", "keys"), rows)
+
+
 def transports() -> str:
     """Each transport, by channel: what it must be told, how its gateway reports, and its limits."""
     order = (*configuration.Route().channels, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -54,6 +55,7 @@ def test_comments_of_a_struct_without_source() -> None:
     ("kind", "words"),
     [
         (str, "text"),
+        (Path, "path"),
         (bool, "true or false"),
         (int | None, "whole number"),
         (Annotated[int, Meta(ge=1)], "whole number, at least 1"),
