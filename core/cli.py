@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -58,13 +57,6 @@ def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Corouti
     return asyncio.run(run())
 
 
-def rest_the_collector() -> None:
-    """What is loaded by now stays, so it is passed over; cycles are looked for rarely, because that look took a tenth of a journey's CPU."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
 @cli.command()
 def serve(
     config: ConfigFile = DEFAULT,
@@ -81,7 +73,6 @@ def serve(
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     server = make_server(app, found.server.host, found.server.port)
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.vestnik.problem is None)  # it would print a traceback
-    rest_the_collector()
     try:
         server.run()
     except SystemExit:
@@ -96,7 +87,6 @@ def worker(config: ConfigFile = DEFAULT) -> None:
     import uvloop
 
     log.set_up()
-    rest_the_collector()
     uvloop.run(_work(config))
 
 

@@ -25,3 +25,19 @@ class Refused(Exception):
     def __init__(self, hint: str = "wrong or missing secret") -> None:
         super().__init__(hint)
         self.hint = hint
+
+
+class TooLong(TimeoutError):
+    """A call of a plugin did not come back in time, and was ended."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"took longer than {seconds:g} s")
+
+
+class LeftAlone(Exception):
+    """A plugin that took too long too often is not asked for a while."""
+
+
+def in_words(error: BaseException) -> str:
+    """An exception as part of a sentence: `ZeroDivisionError: division by zero`, or `took longer than 1 s`."""
+    return str(error) if isinstance(error, TooLong | LeftAlone) else f"{type(error).__name__}: {error}"

@@ -6,8 +6,8 @@ implementations one after another and await as they go. Order is the order of th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import contextvars
 import os
 import sys
 import time
@@ -19,10 +19,10 @@ import msgspec
 import pluggy
 from msgspec import Struct
 
-from core import discovery, hookspecs
+from core import discovery, hookspecs, limits
 from core.config import STAGES, Configuration, decode_settings, near
 from core.contract import Call, check_keys, check_module, config_class_of, own_keys
-from core.errors import PluginError
+from core.errors import LeftAlone, PluginError, Refused, TooLong, in_words
 from core.model import Channel
 
 
@@ -52,7 +52,7 @@ class Plugin(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What one plugin said: a value, or the exception it raised; `seconds` it took."""
+    """What one plugin said: a value, or the exception it raised (`TooLong` where it hung); `seconds` it took."""
 
     plugin: Plugin
     value: Any = None
@@ -60,13 +60,13 @@ class Answer(Struct, frozen=True):
     seconds: float = 0.0
 
 
-trace: contextvars.ContextVar[Callable[[str, str, Answer], None] | None] = contextvars.ContextVar("trace", default=None)
-
-
 class Hooks:
-    """The plugins of one app. There is no global one."""
+    """The plugins of one app. There is no global one.
 
-    def __init__(self, plugins: list[Plugin], manager: pluggy.PluginManager) -> None:
+    No call takes longer than `core.limits` allows. `late` names the plugins that hung, with the reason, until a person has been told.
+    """
+
+    def __init__(self, plugins: list[Plugin], manager: pluggy.PluginManager, clock: Callable[[], float] = time.monotonic) -> None:
         self.plugins = plugins
         self.manager = manager
         self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}
@@ -74,6 +74,9 @@ class Hooks:
         self._facts: dict[tuple[str, int], Channel] = {}
         self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
         self._echo = bool(os.environ.get("VESTNIK_TRACE"))
+        self._clock = clock
+        self._hung: dict[tuple[str, str], list[float]] = {}  # (plugin, hook) → when, the last few times
+        self.late: dict[str, str] = {}
 
     def stage(self, stage: str) -> list[Plugin]:
         return self._by_stage[stage]
@@ -142,19 +145,53 @@ class Hooks:
 
     def _ask(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
         started = time.perf_counter()
+        watch, limit = limits.WATCH, limits.SECONDS[hook]
+        if not watch.armed:
+            watch.arm()
         try:
-            said = Answer(plugin, call.function(**_named(call, config, given)))
+            if self._hung:
+                self._leave_alone(hook, plugin)
+            try:  # as in Watch.call, which would cost half as much as a rule
+                watch.serial += 1
+                watch.limit = limit
+                said = Answer(plugin, call.function(**_named(call, config, given)))
+            finally:
+                watch.limit = 0
         except Exception as error:
-            said = Answer(plugin, error=error)
+            said = self._failed(hook, plugin, error)
+        except limits.Overrun:
+            watch.limit = 0
+            said = self._failed(hook, plugin, TooLong(limit))
         return self._noted(hook, said, started)
 
     async def _ask_async(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
-        started = time.perf_counter()
+        started, limit = time.perf_counter(), limits.SECONDS[hook]
         try:
-            said = Answer(plugin, await call.function(**_named(call, config, given)))
+            if self._hung:
+                self._leave_alone(hook, plugin)
+            async with asyncio.timeout(limit) as alarm:
+                said = Answer(plugin, await limits.WATCH.steps(call.function(**_named(call, config, given))))
         except Exception as error:
-            said = Answer(plugin, error=error)
+            late = isinstance(error, TimeoutError) and alarm.expired()
+            said = self._failed(hook, plugin, TooLong(limit) if late else error)
         return self._noted(hook, said, started)
+
+    def _failed(self, hook: str, plugin: Plugin, error: Exception) -> Answer:
+        kind = "hung" if isinstance(error, TooLong) else "rests" if isinstance(error, LeftAlone) else "raised"
+        if not isinstance(error, Refused):
+            limits.count(plugin.name, hook, kind)
+        if kind == "hung":
+            self.late[plugin.name] = f"{hook} {error}"
+            times = self._hung.setdefault((plugin.name, hook), [])
+            times.append(self._clock())
+            del times[: -limits.TOO_OFTEN]
+        return Answer(plugin, error=error)
+
+    def _leave_alone(self, hook: str, plugin: Plugin) -> None:
+        """Raises `LeftAlone` for a plugin that hung too often just now, where it can be left out."""
+        times = self._hung.get((plugin.name, hook), [])
+        if hook in limits.RESTS and len(times) == limits.TOO_OFTEN and self._clock() - times[0] < limits.WITHIN:
+            raise LeftAlone(f"hung {limits.TOO_OFTEN} times within {limits.WITHIN:g} s, and is not asked for a while")
 
     def _noted(self, hook: str, said: Answer, started: float) -> Answer:
         if not self._echo:
@@ -169,6 +206,9 @@ class Hooks:
         )
         sys.stderr.write(f"{said.plugin.name}.{hook} → {shown} in {said.seconds * 1e3:.2f} ms\n")
         return said
+
+
+limits.WATCHED.add(Hooks._ask.__code__)
 
 
 def _named(call: Call, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,11 +299,10 @@ def facts(plugin: Plugin, company_id: int | None = None) -> Channel:
     """What a transport's `channel()` states. Raises `PluginError` if it cannot."""
     config = plugin.config_for(company_id) or next((entry for entry in plugin.configs.values() if entry is not None), None)
     try:
-        found = plugin.calls["channel"].function(**({"config": config} if "config" in plugin.calls["channel"].names else {}))
+        call = plugin.calls["channel"]
+        found = limits.WATCH.call(limits.SECONDS["channel"], call.function, **_named(call, config, {}))
     except Exception as error:
-        raise PluginError(
-            f"{plugin.name}.channel: raised {type(error).__name__}: {error}; it must state the facts of the channel"
-        ) from error
+        raise PluginError(f"{plugin.name}.channel: raised {in_words(error)}; it must state the facts of the channel") from error
     if not isinstance(found, Channel):
         raise PluginError(f"{plugin.name}.channel: answered {type(found).__name__}; return a Channel(name=…)")
     return found
@@ -278,9 +317,7 @@ async def start(hooks: Hooks) -> None:
             except ValueError as error:  # the plugin's own sentence about its table
                 raise PluginError(f"[{plugin.name}] {error}") from error
             except Exception as error:
-                raise PluginError(
-                    f"{plugin.name}.startup: {type(error).__name__}: {error}; mend it, or switch the plugin off"
-                ) from error
+                raise PluginError(f"{plugin.name}.startup: {in_words(error)}; mend it, or switch the plugin off") from error
 
 
 async def stop(hooks: Hooks) -> None:

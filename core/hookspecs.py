@@ -2,6 +2,7 @@
 
 A hook takes the arguments it names and no others; it is `def` or `async def` exactly as here. Both are checked when the app starts.
 Each says when it is called, what it may answer, and what follows if it raises. docs/hooks.md is made of this file: `make docs`.
+A call that takes longer than `core.limits` allows is ended, and that counts as raising.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ async def record(outcome: Outcome, config: Any) -> None:
 
     When: after our own journal is committed. Everyone is told.
     Answer: nothing.
-    If it raises: it is logged, and the others go on; so it is if it hangs.
+    If it raises: the trace and the log say so. Each recorder has a queue of its own: nothing waits for it.
     """
 
 

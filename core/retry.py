@@ -8,6 +8,7 @@ from random import Random
 
 import httpx
 
+from core.errors import TooLong
 from core.model import Retry, Unclear
 
 Reasons = Mapping[type[Exception], str]
@@ -32,6 +33,7 @@ _MISWRITTEN: Reasons = {
     httpx.InvalidURL: "the request cannot be sent as it is: check the transport's address",
 }
 _AFTER_WRITING: Reasons = {
+    TooLong: "the transport did not come back in time",
     httpx.ReadTimeout: "timeout after the request was written",
     httpx.WriteTimeout: "timeout while the request was being written",
     httpx.ReadError: "the connection broke after the request was written",

@@ -12,10 +12,12 @@ from uuid import uuid4
 
 import httpx
 
+from core import limits
 from core.config import Configuration
 from core.hooks import Hooks
 from core.http import make_client
 from core.pace import Rates
+from core.pipeline.record import Recorders
 from core.store import Store
 from core.store.people import Health
 
@@ -74,6 +76,7 @@ class Runtime:
         self.owner = uuid4().hex[:12]
         self.work = Bell()  # something may be due
         self.health: dict[tuple[str, int], Health] = {}
+        self.recorders = Recorders(self)
         self._clients: dict[tuple[str | None, str | None, Rates], httpx.AsyncClient] = {}
         self._tokens = random.Random()
 
@@ -96,6 +99,13 @@ class Runtime:
         """A person has to see it: in the log, in `stats` and on the page; the same one once an hour."""
         if await self.store.people.alert(key, text, self.now(), self.config.alert.every):
             log.error("outcome=alert key=%s reason=%s", key.replace(" ", "_"), text)
+
+    async def breathe(self) -> None:
+        """After a plugin that hung: call a person, and let all others go on before the next one is asked."""
+        late, self.hooks.late = self.hooks.late, {}
+        for name, why in late.items():
+            await self.alert(f"late {name}", f"{name}: {why}; mend it, or switch it off")
+        await asyncio.sleep(limits.BREATH)
 
     async def close(self) -> None:
         for client in self._clients.values():

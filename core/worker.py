@@ -59,6 +59,7 @@ class Worker:
             async with asyncio.timeout(_STOP_WITHIN):
                 await self.decider.finish()
                 await self.sender.finish()
+        await self.run.recorders.stop()
         with contextlib.suppress(Exception):
             await self.run.store.inbox.release(self.run.owner)
             await self.run.store.deliveries.release(self.run.owner)
@@ -73,6 +74,7 @@ class Worker:
                 busy |= bool(await step())
             await self.decider.finish()
             await self.sender.finish()
+        await self.run.recorders.finish()
 
     async def take_over(self) -> None:
         """Requests that were open when a worker died become unclear; what it had claimed is free once its lease lapses."""

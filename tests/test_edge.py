@@ -977,7 +977,7 @@ def test_a_broken_rule_abstains(play: Play, tmp_path: Path) -> None:
         details = [
             json.loads(line["detail"])["verdicts"] for line in told["journal"] if line["detail"] and "verdicts" in line["detail"]
         ]
-        assert ["broken", "broken", "RuntimeError: boom"] in details[0]
+        assert ["broken", "broken", "abstained: RuntimeError: boom"] in details[0]
 
     play(story, plugins={"path": ["."]}, filter={"broken": {}})
 

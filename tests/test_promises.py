@@ -39,7 +39,6 @@ from core import config as configuration
 from core.docs.hooks import SPECS, labelled
 from core.errors import PluginError, VestnikError
 from core.keys import keys
-from core.pipeline import record
 from core.testing import NOON, PHONE, SALON, WHATSAPP, a_case, a_notice
 
 ROOT = Path(__file__).parent.parent
@@ -166,7 +165,7 @@ def test_the_hooks_of_any_stage_are_called(tmp_path: Path, monkeypatch: pytest.M
 
     async def live() -> None:
         await hooks.start(found)
-        await record.tell(found, [outcome])
+        await found.every_async("record", outcome.company_id, outcome=outcome)
         await hooks.stop(found)
 
     asyncio.run(live())

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import core
-from core import hookspecs, model
+from core import hookspecs, limits, model
 from core.contract import STAGE_HOOKS
 from core.discovery import BUILT_IN, built_in
 from core.docs.tables import source_of
@@ -90,7 +90,7 @@ def _one(hook: str) -> str:
         "",
         f"**Answer** ({_type(signature.return_annotation)}): {said['Answer']}",
         "",
-        f"**If it raises**: {said['If it raises']}",
+        f"**If it raises, or takes longer than {limits.SECONDS[hook]:g} s**: {said['If it raises']}",
         "",
         *_example(hook),
         *_answered_by(hook),

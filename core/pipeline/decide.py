@@ -18,7 +18,7 @@ from core.failpoint import reach
 from core.model import Case, Contact, Event, EventFacts, Ignored, Later, Outcome
 from core.phones import mask
 from core.pipeline import filter as rules
-from core.pipeline import normalize, record, trial
+from core.pipeline import normalize, trial
 from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Broken, Folded
 from core.pipeline.send import Sender
@@ -147,11 +147,12 @@ class Decider:
                 log.exception("event=%s outcome=parked", entry.first.event_id)
                 why = f"the decision failed: {type(error).__name__}: {error}"
                 decisions.append(_closed([EventEnd(row, "parked", now, reason=why) for row, _ in entry.events], now))
+            if self.run.hooks.late:
+                await self.run.breathe()
         if decisions:
             won = await self._save(decisions, persons)
-            await record.tell(
-                self.run.hooks,
-                [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)],
+            self.run.recorders.tell(
+                [outcome for decision, ok in zip(decisions, won, strict=True) if ok for outcome in _outcomes(decision)]
             )
             for end in (end for decision, ok in zip(decisions, won, strict=True) if ok for end in decision.ends):
                 if end.status == "parked":

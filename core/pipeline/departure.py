@@ -106,7 +106,7 @@ class Departure:
         if rendered.message is None:
             return self.end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
         address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
-        note = "; ".join(rendered.left_out) or None
+        note = "; ".join((*judgement.abstained, *rendered.left_out)) or None
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
 
     def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:

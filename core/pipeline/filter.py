@@ -1,7 +1,7 @@
 """Ask the rules. Every rule is asked, so that the trace is whole.
 
-What a failure means: a rule that raises abstains, unless its module says `on_error = "hold"`; then the message is kept back and asked
-about again. `Suppressed` beats `Deferred`, the longest `Deferred` wins, the first table in the file names the reason.
+What a failure means: a rule that raises, or takes longer than it may (`core.limits`), abstains, unless its module says
+`on_error = "hold"`; then the message is kept back and asked about again. `Suppressed` beats `Deferred`, the longest `Deferred` wins, the first table in the file names the reason.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from core.errors import in_words
 from core.hooks import Answer, Hooks
 from core.model import Case, Deferred, Suppressed
 
@@ -21,12 +22,16 @@ _encoder = msgspec.json.Encoder()
 
 
 class Judgement(Struct, frozen=True):
-    """What the rules said together. `held` names a safety rule that broke. `verdicts` is everybody's answer, for the trace."""
+    """What the rules said together. `held` names a safety rule that broke, `abstained` are sentences about others that did.
+
+    `verdicts` is everybody's answer, for the trace.
+    """
 
     verdict: Suppressed | Deferred | None
     rule: str | None
     verdicts: tuple[tuple[str, str, str], ...]  # (rule, "no" | "later" | "yes" | "broken", reason)
     held: str | None = None
+    abstained: tuple[str, ...] = ()
 
 
 def ask(hooks: Hooks, case: Case, now: datetime) -> Judgement:
@@ -44,6 +49,11 @@ def ask(hooks: Hooks, case: Case, now: datetime) -> Judgement:
         rule=winner.plugin.short if winner else None,
         verdicts=tuple((said.plugin.short, *_words(said)) for said in answers),
         held=None if suppressed or held is None else f"{held.plugin.short} is broken: {_why(held)}",
+        abstained=tuple(
+            f"{said.plugin.short} abstained: {_why(said)}"
+            for said in answers
+            if _broken(said) and said.plugin.on_error == "abstain"
+        ),
     )
 
 
@@ -57,13 +67,13 @@ def _broken(said: Answer) -> bool:
 
 
 def _why(said: Answer) -> str:
-    return f"{type(said.error).__name__}: {said.error}" if said.error is not None else f"answered {type(said.value).__name__}"
+    return in_words(said.error) if said.error is not None else f"answered {type(said.value).__name__}"
 
 
 def _words(said: Answer) -> tuple[str, str]:
     value: Any = said.value
     if _broken(said):
-        return "broken", _why(said)
+        return "broken", f"{'held' if said.plugin.on_error == 'hold' else 'abstained'}: {_why(said)}"
     if value is None:
         return "yes", ""
     return ("no" if isinstance(value, Suppressed) else "later"), value.reason

@@ -1,6 +1,6 @@
 """Have stored items understood by their sources, and fold the events of one booking into the state that is now.
 
-What a failure means: a source that raises parks the event: visible, and replayable once the source is mended.
+What a failure means: a source that raises or hangs parks the event: visible, and replayable once the source is mended.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from core.config import Configuration
+from core.errors import in_words
 from core.hooks import Hooks
 from core.model import Booking, Event, Ignored, Later, Received, merge
 from core.store.rows import EventRow, Known
@@ -48,7 +49,7 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
         )
     except Exception as error:
         log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, type(error).__name__)
-        return Broken(f"{plugin.name} could not read it: {type(error).__name__}: {error}")
+        return Broken(f"{plugin.name} could not read it: {in_words(error)}")
     if (
         isinstance(found, Event) and found.text is None and not config.serves(row.company_id)
     ):  # a text needs no salon, a booking does

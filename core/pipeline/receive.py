@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from core.errors import Refused
+from core.errors import Refused, TooLong
 from core.hooks import Hooks, Plugin
 from core.ids import LONGEST, number_of
 from core.model import Received, Reply, Request
@@ -31,9 +31,8 @@ def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple
     except Exception as error:
         log.warning("source=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
         text = request.body.decode("utf-8", "replace")
-        broken = Received(
-            f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {type(error).__name__}"
-        )
+        why = str(error) if isinstance(error, TooLong) else type(error).__name__  # another error's own text may hold the body
+        broken = Received(f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {why}")
         return rows(plugin.short, [broken], now), None
 
 

@@ -1,24 +1,89 @@
-"""Tell the recorders what became of it. What a failure means: a recorder that raises or hangs is logged and left; the others go on."""
+"""Tell the recorders what became of it. Each has a queue of its own, so nothing waits for them.
+
+What a failure means: a recorder that raises or hangs is logged and named in the trace; the others go on. One that cannot keep up loses
+the newest outcomes: our own journal has them all.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from core.hooks import Hooks
+from core import limits
+from core.errors import in_words
+from core.hooks import Plugin
 from core.model import Outcome
+from core.store.rows import JournalLine
+
+if TYPE_CHECKING:
+    from core.runtime import Runtime
 
 log = logging.getLogger("vestnik.record")
-LIMIT = 5.0  # seconds for one recorder and one outcome
+_MOST = 10_000  # outcomes that may wait for one recorder
+_LINES = 100  # failures that are written at once
+_STOP_WITHIN = 2.0  # seconds
 
 
-async def tell(hooks: Hooks, outcomes: Sequence[Outcome]) -> None:
-    """Each recorder, each outcome. Never raises."""
-    for outcome in outcomes:
-        for plugin, _, _ in hooks.implementations("record", outcome.company_id):
-            try:
-                async with asyncio.timeout(LIMIT):
-                    await hooks.ask_async("record", plugin, outcome.company_id, outcome=outcome)
-            except Exception as error:
-                log.warning("event=%s plugin=%s outcome=broken reason=%s", outcome.event_id, plugin.name, type(error).__name__)
+class Recorders:
+    """A queue for each recorder; a task empties it while there is something in it."""
+
+    def __init__(self, run: Runtime) -> None:
+        self.run = run
+        self._waiting: dict[str, deque[tuple[Plugin, Outcome]]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Each recorder, each outcome, later. Never raises, never waits."""
+        for outcome in outcomes:
+            for plugin, _, _ in self.run.hooks.implementations("record", outcome.company_id):
+                waiting = self._waiting.setdefault(plugin.name, deque())
+                if len(waiting) >= _MOST:
+                    limits.count(plugin.name, "record", "lost")
+                    continue
+                waiting.append((plugin, outcome))
+                if plugin.name not in self._tasks:
+                    self._tasks[plugin.name] = asyncio.create_task(self._work(plugin.name), name=plugin.name)
+
+    async def finish(self) -> None:
+        """Wait until all are told."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Tell what can be told quickly; the rest is lost to the recorders."""
+        try:
+            async with asyncio.timeout(_STOP_WITHIN):
+                await self.finish()
+        except TimeoutError:
+            for name, waiting in self._waiting.items():
+                if waiting:
+                    log.warning("plugin=%s outcome=lost count=%d reason=it did not keep up", name, len(waiting))
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    async def _work(self, name: str) -> None:
+        waiting, lines = self._waiting[name], list[JournalLine]()
+        try:
+            while waiting:
+                plugin, outcome = waiting.popleft()
+                try:
+                    await self.run.hooks.ask_async("record", plugin, outcome.company_id, outcome=outcome)
+                except Exception as error:
+                    why = in_words(error)
+                    log.warning("event=%s plugin=%s outcome=broken reason=%s", outcome.event_id, name, why)
+                    lines.append(JournalLine(self.run.now(), outcome.event_id, "record", "broken", plugin.short, why))
+                if lines and (not waiting or len(lines) >= _LINES):
+                    lines = await self._written(lines)
+        finally:
+            del self._tasks[name]  # at once: whoever tells it something now must start it again
+
+    async def _written(self, lines: list[JournalLine]) -> list[JournalLine]:
+        """What is left to write: nothing, even if the database is away."""
+        try:
+            await self.run.store.deliveries.add([], lines)
+        except Exception as error:
+            log.warning("outcome=not_in_the_trace count=%d reason=%s", len(lines), type(error).__name__)
+        return []

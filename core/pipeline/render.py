@@ -1,7 +1,7 @@
 """Write the message: ask everyone for parts, then the first renderer that answers.
 
-What a failure means: a plugin that breaks while giving parts loses its lines, and the trace says so; a renderer that breaks, or none
-that answers, parks the message.
+What a failure means: a plugin that breaks or hangs while giving parts loses its lines, and the trace says so; a renderer that breaks or
+hangs, or none that answers, parks the message.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 
 from msgspec import Struct
 
+from core.errors import in_words
 from core.hooks import Hooks
 from core.model import Channel, Message, Notice
 
@@ -32,12 +33,12 @@ def render(hooks: Hooks, notice: Notice, channel: Channel) -> Rendered:
         if isinstance(said.value, dict):
             pieces = {**said.value, **pieces}
         else:
-            left_out.append(f"{said.plugin.name}: {said.error or type(said.value).__name__}")
+            left_out.append(f"{said.plugin.name}: {in_words(said.error) if said.error else type(said.value).__name__}")
             log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, said.error)
     said_first = hooks.first("render", notice.salon.id, notice=notice, channel=channel, parts=pieces)
     if said_first is None:
         return Rendered(None, tuple(left_out), "no renderer answers; switch on [render.booking]")
     if isinstance(said_first.value, Message) and said_first.value.text.strip():
         return Rendered(said_first.value, tuple(left_out))
-    problem = said_first.error or "an empty text"
-    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {type(problem).__name__}: {problem}")
+    problem = in_words(said_first.error) if said_first.error else "an empty text"
+    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {problem}")

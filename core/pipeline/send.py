@@ -25,7 +25,7 @@ from core.model import (
     Unclear,
 )
 from core.phones import mask
-from core.pipeline import record, route
+from core.pipeline import route
 from core.pipeline.departure import Departure, Leaving
 from core.runtime import Runtime
 from core.store.decisions import People
@@ -35,7 +35,6 @@ from core.store.rows import Decision, Finish, Lease, Notification
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
 _BATCH = 100
-_LONGEST_SEND = 90.0  # seconds
 
 
 class Sender:
@@ -70,6 +69,8 @@ class Sender:
                 if row.claims > 1:
                     await self.run.store.deliveries.clear([row])
                 self._start(ready)
+            if self.run.hooks.late:
+                await self.run.breathe()
         if ends:
             await self._finish(ends)
         return len(rows)
@@ -110,6 +111,8 @@ class Sender:
                     ends.append(ready)
                 else:
                     self._start(ready)
+                if self.run.hooks.late:
+                    await self.run.breathe()
         if ends:
             await self._finish(ends)
 
@@ -166,10 +169,9 @@ class Sender:
         plugin, company = leaving.hop.plugin, leaving.row.company_id
         http = self.run.http(plugin.config_for(company))
         try:
-            async with asyncio.timeout(_LONGEST_SEND):
-                found = await self.run.hooks.ask_async(
-                    "send", plugin, company, message=leaving.message, address=leaving.address, http=http, now=self.run.now()
-                )
+            found = await self.run.hooks.ask_async(
+                "send", plugin, company, message=leaving.message, address=leaving.address, http=http, now=self.run.now()
+            )
         except Exception as error:
             judged = retry.judge(error)
             log.warning(
@@ -240,7 +242,7 @@ class Sender:
         written = await self.run.store.deliveries.finish(ends)
         if any(end.next is not None or end.status == "pending" for end in ends):
             self.run.work.set("messages")
-        await record.tell(self.run.hooks, [outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok])
+        self.run.recorders.tell([outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok])
 
     async def fall_back(self) -> int:
         """Messages that were not delivered in time, or given up by their gateway, go on by the next channel; where there is none, that is noted."""

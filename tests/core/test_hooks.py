@@ -139,7 +139,7 @@ def test_unknown_plugin(bench: Bench) -> None:
     there_is = "config.toml [filter.resent_chat]: there is no such plugin, did you mean `recent_chat`?"
     assert bench.mistake("[filter.resent_chat]") == f"{bench.folder}/{there_is}"
     assert bench.mistake("[filter.resent_chat]\nenabled = false") == f"{bench.folder}/{there_is}"
-    assert bench.mistake("[record.zzz]") == f"{bench.file} [record.zzz]: there is no such plugin; there are: metrics"
+    assert bench.mistake("[record.zzz]") == f"{bench.file} [record.zzz]: there is no such plugin; there are: jsonl, metrics"
 
 
 def test_no_folder(bench: Bench) -> None:
@@ -387,7 +387,7 @@ def test_a_broken_rule_abstains_or_holds(bench: Bench) -> None:
     assert (abstains.verdict, abstains.held, abstains.verdicts) == (
         None,
         None,
-        (("x", "broken", "ZeroDivisionError: division by zero"),),
+        (("x", "broken", "abstained: ZeroDivisionError: division by zero"),),
     )
     holds = judged(bench, ("y", BREAKS + "on_error = 'hold'\n"), ("l", LATER.format(9, 9)))
     assert (holds.verdict, holds.held) == (None, "y is broken: ZeroDivisionError: division by zero")
