@@ -1,132 +1,140 @@
 """The load generator, a process of its own: keep-alive connections that post bookings of distinct clients.
 
-`python -m tests.bench.load PORT PATH FIRST CONNECTIONS SECONDS COUNT RATE`: until COUNT (0: no end) or SECONDS; RATE 0 is as fast as it
-goes, else so many a second by the clock, whether or not the server keeps up. Prints one JSON object.
+`python -m tests.bench.load PORT PATH FIRST CONNECTIONS WARM SECONDS COUNT RATE`: until COUNT (0: no end) or, after WARM seconds
+that do not count, SECONDS; RATE 0 is as fast as it goes, else so many a second by the clock, whether or not the server keeps up.
+Prints one JSON object.
+
+The machine is shared with what is measured, so this one is spare: bare sockets and epoll, every request made before the clock starts.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import resource
+import select
+import socket
 import sys
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import uvloop
+from tests.bench.bookings import requests
+from tests.bench.wire import message_end
 
-from tests.bench.wire import Connection
-from tests.conftest import PAYLOADS
-
-MOSCOW = timezone(timedelta(hours=3))
-RECORD, PHONE = 987654321, "+79012345678"
-
-
-def template() -> bytes:
-    """A recorded booking, set in two days, with marks in place of its number and its client's phone."""
-    found: dict[str, Any] = json.loads((PAYLOADS / "yclients" / "record_create_discount50.json").read_text(encoding="utf-8"))
-    at = (datetime.now(MOSCOW) + timedelta(days=2)).replace(hour=14, minute=30, second=0, microsecond=0)
-    found["resource_id"] = found["data"]["id"] = RECORD
-    found["data"]["client"]["phone"] = PHONE
-    found["data"] |= {"date": f"{at:%Y-%m-%d %H:%M:%S}", "datetime": at.isoformat()}
-    found["data"]["last_change_date"] = found["data"]["create_date"] = f"{datetime.now(UTC).astimezone(MOSCOW):%Y-%m-%dT%H:%M:%S%z}"
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def phone_of(number: int) -> str:
-    return f"+790{number:08d}"
+_READY = 16_000  # requests made beforehand for each second, where nobody says how many; beyond that they are made on the way
+_GRACE = 30.0  # seconds for answers to what was sent
 
 
 class Load:
-    def __init__(self, path: str, first: int, seconds: float, count: int, rate: float) -> None:
-        body = template()
-        head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.request = head.encode() + body
-        self.next, self.last, self.rate = first, first + count if count else sys.maxsize, rate
-        self.seconds, self.sent, self.answered, self.refused = seconds, dict[int, float](), deque[float](), 0
-        self.idle: deque[Client] = deque()
-        self.open = True
-        self.done = asyncio.Event()
+    def __init__(self, path: str, first: int, warm: float, seconds: float, count: int, rate: float) -> None:
+        self.first, self.warm, self.seconds, self.rate = first, warm, seconds, rate
+        self.most = count or sys.maxsize
+        self.frame = requests(path)
+        self.ready = [self.frame.fill(first + n) for n in range(count or int((warm + seconds) * (rate or _READY)))]
+        self.begun_at: list[float] = []  # when each request was due, in order
+        self.answered = self.refused = self.warmed = 0
+        self.last = 0.0
 
-    def body(self, number: int) -> bytes:
-        return self.request.replace(str(RECORD).encode(), str(100_000_000 + number).encode()).replace(
-            PHONE.encode(), phone_of(number).encode()
-        )
-
-    def more(self) -> bool:
-        return self.open and self.next < self.last
-
-    def take(self) -> bytes:
-        number, self.next = self.next, self.next + 1
-        self.sent[number] = time.monotonic()
-        return self.body(number)
-
-    def answer(self, client: Client, message: bytes) -> None:
-        if message.startswith(b"HTTP/1.1 200"):
-            self.answered.append(time.monotonic())
-        else:
-            self.refused += 1
+    def run(self, port: int, connections: int) -> dict[str, Any]:
+        self.open = {(client := _connected(port)).fileno(): client for _ in range(connections)}
+        self.rest = dict.fromkeys(self.open, b"")  # of an answer that came in pieces
+        self.length = 0  # of the last answer: most are alike
+        self.poll = select.epoll()
+        for number in self.open:
+            self.poll.register(number, select.EPOLLIN)
+        used, begun = _cpu(), time.monotonic()
+        self.last = begun
         if self.rate:
-            self.idle.append(client)
-        elif self.more():
-            client.transport.write(self.take())
-        if not self.more() and len(self.answered) + self.refused >= len(self.sent):
-            self.done.set()
-
-    async def run(self, port: int, connections: int) -> dict[str, Any]:
-        loop = asyncio.get_running_loop()
-        clients = [(await loop.create_connection(lambda: Client(self), "127.0.0.1", port))[1] for _ in range(connections)]
-        begun = time.monotonic()
-        if self.rate:
-            self.idle.extend(clients)
-            await self._by_the_clock(begun)
+            self._by_the_clock(begun)
         else:
-            for client in clients:
-                if self.more():
-                    client.transport.write(self.take())
-            loop.call_later(self.seconds, self._close)
-        await asyncio.wait_for(self.done.wait(), self.seconds + 30)
-        for client in clients:
-            client.transport.close()
-        took = (self.answered[-1] if self.answered else time.monotonic()) - begun
-        waits = {"sent": self.sent} if self.rate else {}
+            self._as_fast_as_it_goes(begun + self.warm, begun + self.warm + self.seconds)
+        for client in self.open.values():
+            client.close()
         return {
-            "answered": len(self.answered),
+            "answered": self.answered,
             "refused": self.refused,
-            "seconds": took,
             "begun": begun,
-            "next": self.next,
-            **waits,
+            "seconds": self.last - begun,
+            "rate": (self.answered - self.warmed) / (self.last - begun - self.warm),
+            "cpu": _cpu() - used,
+            "first": self.first,
+            "due": self.begun_at if self.rate else [],
         }
 
-    async def _by_the_clock(self, begun: float) -> None:
-        due, end = begun, begun + self.seconds
-        while due < end:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if self.idle:
-                self.idle.popleft().transport.write(self.take())
-                due += 1 / self.rate
+    def _as_fast_as_it_goes(self, start: float, end: float) -> None:
+        waiting = 0
+        for client in self.open.values():
+            waiting += self._send(client, 0.0)
+        while waiting:
+            now = time.monotonic()
+            more = now < end
+            if now < start:
+                self.warmed = self.answered
+            for number in self._answers(end + _GRACE):
+                waiting -= 1
+                if more:
+                    waiting += self._send(self.open[number], 0.0)
+
+    def _by_the_clock(self, begun: float) -> None:
+        """A request that finds no idle connection waits for one; its time runs from when it was due."""
+        idle, late, due = deque(self.open), deque[float](), begun
+        end, step = begun + self.seconds, 1 / self.rate
+        while due < end or late or len(idle) < len(self.open):
+            now = time.monotonic()
+            while due <= now and due < end:
+                late.append(due)
+                due += step
+            while late and idle:
+                self._send(self.open[idle.popleft()], late.popleft())
+            idle.extend(self._answers(min(due, end) if due < end else end + _GRACE, patient=due >= end))
+
+    def _send(self, client: socket.socket, due: float) -> int:
+        n = len(self.begun_at)
+        if n >= self.most:
+            return 0
+        client.sendall(self.ready[n] if n < len(self.ready) else self.frame.fill(self.first + n))
+        self.begun_at.append(due)
+        return 1
+
+    def _answers(self, until: float, *, patient: bool = True) -> list[int]:
+        """The connections whose answer is whole. Breaks off where none comes until then, if it is `patient`."""
+        wait = until - time.monotonic()
+        events = self.poll.poll(max(0.0, wait))
+        if not events and patient:
+            raise SystemExit(f"no answer for {_GRACE:.0f} s; {len(self.begun_at) - self.answered - self.refused} requests are open")
+        whole = []
+        for number, _ in events:
+            data = self.rest[number] + self.open[number].recv(65536)
+            if not data:
+                raise SystemExit("the server hung up")
+            if len(data) != self.length:
+                self.length = message_end(data)
+            if not self.length:
+                self.rest[number] = data
+                continue
+            self.rest[number] = b""
+            if data.startswith(b"HTTP/1.1 200"):
+                self.answered += 1
             else:
-                await asyncio.sleep(0.0005)  # `due` stays: the delay counts against the server's rate
-        self._close()
-
-    def _close(self) -> None:
-        self.open = False
-        if len(self.answered) + self.refused >= len(self.sent):
-            self.done.set()
+                self.refused += 1
+            whole.append(number)
+        if whole:
+            self.last = time.monotonic()
+        return whole
 
 
-class Client(Connection):
-    def __init__(self, load: Load) -> None:
-        super().__init__()
-        self.load = load
+def _connected(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port))
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
-    def whole(self, message: bytes) -> None:
-        self.load.answer(self, message)
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
-    port, path, first, connections, seconds, count, rate = sys.argv[1:]
-    load = Load(path, int(first), float(seconds), int(count), float(rate))
-    print(json.dumps(uvloop.run(load.run(int(port), int(connections)))))  # noqa: T201
+    port, path, first, connections, warm, seconds, count, rate = sys.argv[1:]
+    load = Load(path, int(first), float(warm), float(seconds), int(count), float(rate))
+    print(json.dumps(load.run(int(port), int(connections))))  # noqa: T201

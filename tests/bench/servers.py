@@ -1,24 +1,25 @@
-"""The processes of a run: started here, ended by their pid."""
+"""The processes of a run: started here, ended by their pid, and what they have used."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.request
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from tests.bench import settings
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS_EVERYBODY = "only_phones"  # the one rule that stays off: it would have to list every client of the run
+CONNECTIONS = 64
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -29,21 +30,29 @@ def free_port() -> int:
 
 
 class Process:
-    """One child, listening on `port`."""
+    """One child. It is up when it listens on `port`, or, where it has none, when it has said `word`."""
 
-    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
-        self.port, self._log = port, log
+    def __init__(self, command: Sequence[str], port: int, log: Path, word: str = "") -> None:
+        self.port = port
+        log.touch()
+        begun = log.stat().st_size
         with log.open("ab") as out:
             self.child = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=out, stderr=out)
+        up: Callable[[], bool] = self._listens if port else lambda: word.encode() in log.read_bytes()[begun:]
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            if up():
                 return
             if self.child.poll() is not None:
                 break
             time.sleep(0.05)
         self.stop()
         raise SystemExit(f"{command[0]} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+            return True
+        return False
 
     def stop(self) -> None:
         self.child.send_signal(signal.SIGTERM)
@@ -62,10 +71,30 @@ class Process:
         lines = Path(f"/proc/{self.child.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
 
+    def cpu(self) -> float:
+        """Seconds, user and system, of all its threads."""
+        return sum(_used(self.child.pid)[:2])
+
+
+def cpu_of_family(pid: int) -> float:
+    """Seconds of a process, of its children, and of those of them that have ended."""
+    own = sum(_used(pid))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(sum(_used(int(child))[:2]) for child in children)
+
+
+def _used(pid: int) -> tuple[float, ...]:
+    """User, system, and both of the children that have ended; seconds."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return (0.0,) * 4
+    return tuple(int(field) / _TICK for field in fields[11:15])
+
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, log: Path) -> Iterator[Process]:
-    process = Process(command, port, log)
+def running(command: Sequence[str], port: int, log: Path, word: str = "") -> Iterator[Process]:
+    process = Process(command, port, log, word)
     try:
         yield process
     finally:
@@ -73,61 +102,44 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
-def vestnik(folder: Path, url: str, gateway: int, *options: str, settle: bool = False) -> Iterator[Process]:
-    """`vestnik serve` with the shipped config.toml, every rule on, Green-API at our gateway instead of the terminal."""
-    port = free_port()
-    path = folder / f"config-{port}.toml"
-    path.write_text(_settings(port, url, gateway, settle), encoding="utf-8")
+def vestnik(folder: Path, url: str, gateway: int, *options: str, **changes: Any) -> Iterator[Process]:
+    """`vestnik serve` with the bench's settings."""
+    path, port = _written(folder, url, gateway, **changes)
     with running(["core", "serve", "--config", str(path), *options], port, folder / "server.log") as process:
         yield process
 
 
+@contextlib.contextmanager
+def worker(folder: Path, url: str, gateway: int, **changes: Any) -> Iterator[Process]:
+    """`vestnik worker`: a further node of the same database."""
+    path, _ = _written(folder, url, gateway, **changes)
+    with running(["core", "worker", "--config", str(path)], 0, folder / "worker.log", "the worker runs") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def forgetful(folder: Path, gateway: int) -> Iterator[Process]:
+    """Our own server and endpoint, with a store that keeps nothing."""
+    path, port = _written(folder, f"sqlite:///{folder / 'forgetful.db'}", gateway)
+    with running(["tests.bench.forgetful", str(path)], port, folder / "forgetful.log") as process:
+        yield process
+
+
+def _written(folder: Path, url: str, gateway: int, **changes: Any) -> tuple[Path, int]:
+    port = free_port()
+    path = folder / f"config-{port}.toml"
+    path.write_text(settings.shipped(port, url, gateway, **changes), encoding="utf-8")
+    return path, port
+
+
 def load(
-    port: int, path: str, first: int, *, connections: int = 64, seconds: float = 30, count: int = 0, rate: float = 0
+    port: int, path: str, first: int, *, warm: float = 0, seconds: float = 30, count: int = 0, rate: float = 0
 ) -> dict[str, Any]:
     """Run the load generator; what it printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.bench.load",
-        str(port),
-        path,
-        str(first),
-        str(connections),
-        str(seconds),
-        str(count),
-        str(rate),
-    ]
+    given = (port, path, first, CONNECTIONS, warm, seconds, count, rate)
+    command = [sys.executable, "-m", "tests.bench.load", *map(str, given)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if done.returncode:
         raise SystemExit(f"the load generator broke:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def _settings(port: int, url: str, gateway: int, settle: bool) -> str:
-    found = tomllib.loads((ROOT / "config.toml").read_text(encoding="utf-8"))
-    found["server"] |= {"port": port, "token": "operators-token"}
-    found["database"]["url"] = url
-    for name, table in found["filter"].items():
-        table["enabled"] = name != LISTS_EVERYBODY and (name != "settle" or settle)
-    now = datetime.now(ZoneInfo("Europe/Moscow"))
-    quiet = {"from": f"{now + timedelta(hours=6):%H:%M}", "to": f"{now + timedelta(hours=7):%H:%M}"}  # on, and not now
-    found["filter"]["quiet_hours"] |= quiet
-    found["send"]["console"]["enabled"] = False
-    ours = {"enabled": True, "module": "tests.bench.transport", "base_url": f"http://127.0.0.1:{gateway}", "token": "t"}
-    found["send"]["green_api"] |= ours
-    return "".join(_table(name, table) for name, table in found.items())
-
-
-def _table(name: str, table: dict[str, Any]) -> str:
-    own = {key: value for key, value in table.items() if not isinstance(value, dict) or "env" in value}
-    below = {key: value for key, value in table.items() if key not in own}
-    lines = "".join(f"{key} = {_value(value)}\n" for key, value in own.items())
-    return f"[{name}]\n{lines}\n" + "".join(_table(f"{name}.{key}", value) for key, value in below.items())
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(entry)}" for key, entry in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
