@@ -24,24 +24,29 @@ _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMAR
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_READS = ("read", "watch", "look")
+
+
 class Store:
     """One database, opened. `inbox`, `decisions`, `deliveries`, `people` and `look` are its rooms."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        names = ("write", "read") if engine.dialect == "sqlite" else ("intake", "decide", "deliver", "people", "read", "look")
-        self._lanes = {name: Lane(engine, name, reads=name in ("read", "look")) for name in names}
-        lane = self._lanes.__getitem__
-        if engine.dialect == "sqlite":
-            intake = decide = deliver = people = lane("write")
-            read = look = lane("read")
-        else:
-            intake, decide, deliver, people, read, look = (lane(name) for name in names)
-        self.inbox = Inbox(engine, intake, decide, read)
-        self.decisions = Decisions(engine, decide, read)
-        self.deliveries = Deliveries(engine, deliver, read)
-        self.people = PeopleStore(engine, people, read)
-        self.look = Look(engine, people, look)
+        names = (
+            ("write", "read")
+            if engine.dialect == "sqlite"  # one writer, whatever it is called
+            else ("intake", "decide", "mark", "deliver", "people", "read", "watch", "look")
+        )
+        self._lanes = {name: Lane(engine, name, reads=name in _READS) for name in names}
+
+        def lane(name: str) -> Lane:
+            return self._lanes.get(name) or self._lanes["read" if name in _READS else "write"]
+
+        self.inbox = Inbox(engine, lane("intake"), lane("decide"), lane("watch"))
+        self.decisions = Decisions(engine, lane("decide"), lane("read"))
+        self.deliveries = Deliveries(engine, lane("deliver"), lane("mark"), lane("watch"))
+        self.people = PeopleStore(engine, lane("people"), lane("watch"))
+        self.look = Look(engine, lane("people"), lane("look"))
         self._lock: IO[str] | None = None
 
     async def open(self, *, alone: bool) -> None:
