@@ -22,6 +22,7 @@ STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
     "send": ("channel", "send", "callback", "check", "probe"),
     "record": ("record",),
 }
+ALSO: Mapping[str, tuple[str, ...]] = {"source": ("record",)}  # hooks of another stage that a stage may have, too
 ANY_HOOKS = ("startup", "shutdown", "commands")
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "source": ("receive", "normalize"),
@@ -68,7 +69,7 @@ def config_class_of(stage: str, name: str, module: ModuleType) -> type[Struct]:
 def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:
     """The module's hooks, checked against the contract: names, arguments, `def` or `async def`. Raises `PluginError`."""
     calls: dict[str, Call] = {}
-    allowed = (*STAGE_HOOKS[stage], *ANY_HOOKS)
+    allowed = (*STAGE_HOOKS[stage], *ALSO.get(stage, ()), *ANY_HOOKS)
     for attribute, function in vars(module).items():
         options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
         if options is None or not inspect.isroutine(function):

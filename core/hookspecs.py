@@ -48,6 +48,7 @@ ARGUMENTS: Mapping[str, str] = {
     "config": "The plugin's own `Config`, decoded at start, with the salon's keys in it.",
     "now": "The time, in UTC. No plugin asks a clock.",
     "http": "Shared, and kept open: no redirects, 5 s to connect, 30 s to read, nothing logged.",
+    "received": "The item as it was stored; for `record`, `None` once retention has deleted its body.",
     "since": "The last known point; `None` for all coming bookings (the first import).",
     "salon": "The branch, as `[salon.ID]` describes it.",
     "parts": "The pieces that all `parts` hooks gave, by name.",
@@ -199,10 +200,11 @@ async def probe(http: httpx.AsyncClient, config: Any) -> str | None:
 
 
 @hookspec
-async def record(outcome: Outcome, config: Any) -> None:
+async def record(outcome: Outcome, received: Received | None, http: httpx.AsyncClient, config: Any) -> None:
     """Take note of what became of an event or an attempt.
 
-    When: after our own journal is committed. Everyone is told.
+    When: after our own journal is committed. Everyone is told. A source may have this hook, too: it hears of its own events alone, so that
+        it can tell its sender.
     Answer: nothing.
     If it raises: the trace and the log say so. Each recorder has a queue of its own: nothing waits for it.
     """

@@ -35,6 +35,7 @@ from core import (
     Outcome,
     Received,
     Refused,
+    Reply,
     Request,
     Service,
     Settings,
@@ -74,7 +75,12 @@ def _crm() -> Sample:
     return Sample(*[(PAYLOADS / f"crm/{name}.json").read_bytes() for name in ("booking_new", "booking_moved")], keys)
 
 
-SAMPLES = {"yclients": _yclients(), "altegio": _yclients(), "json": _crm()}
+def _order() -> Sample:
+    body = (PAYLOADS / "yclients/sms_operator_send_request.json").read_bytes()
+    return Sample(body, json.dumps({**json.loads(body), "text": "другой текст"}).encode())
+
+
+SAMPLES = {"yclients": _yclients(), "altegio": _yclients(), "json": _crm(), "yclients_operator": _order()}
 BODY = SAMPLES["yclients"].body
 
 
@@ -209,7 +215,8 @@ def test_source_examples_are_bodies_it_takes(name: str) -> None:
 
 def taken(plugin: ModuleType, body: bytes, query: dict[str, str] | None = None, config: Any = None) -> list[Received]:
     request = Request("POST", "/webhook/x", {"content-type": "application/json"}, query or {}, body)
-    return list(call(plugin.receive, request=request, config=config or config_of(plugin), now=NOON))
+    found = call(plugin.receive, request=request, config=config or config_of(plugin), now=NOON)
+    return list(found.items if isinstance(found, Reply) else found)
 
 
 def sampled(name: str, **keys: Any) -> Any:

@@ -165,7 +165,11 @@ CallbackItem = DeliveryStatus | InboundMessage | Binding | TransportState
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one event or one attempt: what a recorder is told. `phone` is masked."""
+    """What became of one event or one attempt: what a recorder is told. `phone` is masked.
+
+    `status` is that of the event ("processed", "suppressed", …), or with a `channel` that of the message: "sent", "delivered", "failed", …,
+    and "undelivered" where it was taken and no delivery was reported in time.
+    """
 
     at: datetime
     event_id: str
@@ -180,3 +184,4 @@ class Outcome(Struct, frozen=True):
     transport: str | None = None
     phone: str | None = None
     seconds: float | None = None  # from arrival to this outcome
+    next: str | None = None  # the channel that is tried next: it is not over

@@ -15,7 +15,7 @@ import msgspec
 from core.errors import Refused
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
-from core.pipeline.send import Sender
+from core.pipeline.send import Sender, message_outcome
 from core.runtime import Runtime
 from core.store.deliveries import Report
 from core.store.people import StoredCallback
@@ -120,8 +120,11 @@ class Callbacks:
             return False
         if matched.status in ("delivered", "read") and row.phone:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
-        if matched.status == "failed" and matched.untold is not None:
+        goes_on = matched.status == "failed" and matched.untold is not None
+        if goes_on:
             await self.sender.fall_back()
+        if matched.status is not None and (not goes_on or row.is_test):  # else `fall_back` says what follows
+            self.run.recorders.tell([message_outcome(row, matched.status, report.at, report.reason)])
         return True
 
     async def _inbound(self, row: StoredCallback, item: InboundMessage) -> None:

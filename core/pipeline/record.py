@@ -10,11 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from core import limits
 from core.errors import in_words
 from core.hooks import Plugin
+from core.log import clean
 from core.model import Outcome
 from core.store.rows import JournalLine
 
@@ -36,9 +39,13 @@ class Recorders:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Each recorder, each outcome, later. Never raises, never waits."""
+        """Each recorder, each outcome, later; a source hears of its own events alone. Never raises, never waits."""
         for outcome in outcomes:
+            if outcome.reason:  # a gateway's own words may hold the number
+                outcome = msgspec.structs.replace(outcome, reason=clean(outcome.reason))
             for plugin, _, _ in self.run.hooks.implementations("record", outcome.company_id):
+                if plugin.stage == "source" and plugin.short != outcome.source:
+                    continue
                 waiting = self._waiting.setdefault(plugin.name, deque())
                 if len(waiting) >= _MOST:
                     limits.count(plugin.name, "record", "lost")
@@ -70,7 +77,8 @@ class Recorders:
             while waiting:
                 plugin, outcome = waiting.popleft()
                 try:
-                    await self.run.hooks.ask_async("record", plugin, outcome.company_id, outcome=outcome)
+                    given = await self._given(plugin, outcome)
+                    await self.run.hooks.ask_async("record", plugin, outcome.company_id, outcome=outcome, **given)
                 except Exception as error:
                     why = in_words(error)
                     log.warning("event=%s plugin=%s outcome=broken reason=%s", outcome.event_id, name, why)
@@ -79,6 +87,14 @@ class Recorders:
                     lines = await self._written(lines)
         finally:
             del self._tasks[name]  # at once: whoever tells it something now must start it again
+
+    async def _given(self, plugin: Plugin, outcome: Outcome) -> dict[str, Any]:
+        """What else the hook may name; the stored item is looked up for those who do."""
+        config, names = plugin.config_for(outcome.company_id), plugin.calls["record"].names
+        return {
+            "received": await self.run.store.inbox.item(outcome.event_id) if "received" in names else None,
+            "http": self.run.source_http(config) if plugin.stage == "source" else self.run.http(config),
+        }
 
     async def _written(self, lines: list[JournalLine]) -> list[JournalLine]:
         """What is left to write: nothing, even if the database is away."""

@@ -30,7 +30,7 @@ from core.pipeline.departure import Departure, Leaving
 from core.runtime import Runtime
 from core.store.decisions import People
 from core.store.deliveries import State
-from core.store.rows import Decision, Finish, Lease, Notification
+from core.store.rows import Decision, Finish, Lease, Notification, Onwards
 
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
@@ -254,17 +254,34 @@ class Sender:
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
         entries = zip(rows, states, people, strict=True)
-        moved = await self.run.store.deliveries.go_on(
-            [self.judge.further(row, kin.get(row.notification_id, []), state, person, now) for row, state, person in entries]
-        )
+        onwards = [self.judge.further(row, kin.get(row.notification_id, []), state, person, now) for row, state, person in entries]
+        went = [entry for entry, ok in zip(onwards, await self.run.store.deliveries.go_on(onwards), strict=True) if ok]
+        moved = sum(entry.next is not None for entry in went)
         if moved:
             self.run.work.set("messages")
+        self.run.recorders.tell([_outcome_onwards(entry, now) for entry in went])
         return moved
 
 
 def outcome_of(end: Finish) -> Outcome:
-    row = end.row
+    return message_outcome(end.row, end.status, end.at, end.error, end.rule, end.next)
+
+
+def _outcome_onwards(entry: Onwards, now: datetime) -> Outcome:
+    status = "failed" if entry.row.status == "failed" else "undelivered"
+    return message_outcome(entry.row, status, now, entry.reason, then=entry.next)
+
+
+def message_outcome(
+    row: Notification,
+    status: str,
+    at: datetime,
+    reason: str | None = None,
+    rule: str | None = None,
+    then: Notification | None = None,
+) -> Outcome:
+    """What became of one message on one channel; `then` is the same message on the next."""
     return Outcome(
-        end.at, row.event_id, row.source, row.company_id, row.record_id, end.status, row.notification_type, end.rule, end.error, row.channel,
-        row.transport, mask(row.phone), (end.at - row.created_at).total_seconds(),
+        at, row.event_id, row.source, row.company_id, row.record_id, status, row.notification_type, rule, reason, row.channel,
+        row.transport, mask(row.phone), (at - row.created_at).total_seconds(), then.channel if then else None,
     )  # fmt: skip

@@ -170,11 +170,11 @@ class Deliveries:
     async def _kin(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[list[Notification]]:
         return [[notification_row(row) for row in await tx.fetch("siblings", rows)] for rows in batches]
 
-    async def go_on(self, following: Sequence[Onwards]) -> int:
-        """End the watch on these messages and add the next ones, unless a delivery, a later step or something newer is known by now."""
-        return sum(await self._work.submit(self._go_on, list(following)))
+    async def go_on(self, following: Sequence[Onwards]) -> list[bool]:
+        """End the watch on these messages and add the next ones; `False` where a delivery, a later step or something newer is known by now."""
+        return await self._work.submit(self._go_on, list(following))
 
-    async def _go_on(self, tx: Tx, following: list[Onwards]) -> list[int]:
+    async def _go_on(self, tx: Tx, following: list[Onwards]) -> list[bool]:
         rows = [{"id": entry.row.id, "error": None if entry.next else entry.reason} for entry in following]
         may = {row["id"] for row in await tx.fetch("go_on", rows)}
         kept = [entry for entry in following if entry.row.id in may]
@@ -183,7 +183,7 @@ class Deliveries:
         if added := [notification_values(entry.next) for entry in kept if entry.next is not None]:
             await tx.fetch("add_notifications", added)
         await add_journal(tx, [entry.journal for entry in kept])
-        return [int(entry.row.id in may and entry.next is not None) for entry in following]
+        return [entry.row.id in may for entry in following]
 
     async def add(self, rows: Sequence[Notification], journal: Sequence[JournalLine] = ()) -> None:
         """The same messages on their next channels."""

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.failpoint import reach
+from core.model import Received
 from core.store.engine import Engine, Lane, Tx, one_statement, statement
 from core.store.rows import EventRow, event_row
 from core.store.values import when
@@ -88,6 +89,15 @@ class Inbox:
 
     async def _news(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[set[str]]:
         return [{row["event_id"] for row in await tx.fetch("news", rows)} for rows in batches]
+
+    async def item(self, event_id: str) -> Received | None:
+        """An event as its source gave it; `None` where it is unknown, or its body was deleted by retention."""
+        rows = (await self._read.submit(statement("item_of_event"), [{"event": event_id}]))[0]
+        if not rows or rows[0]["payload"] is None:
+            return None
+        row = rows[0]
+        number = row["external_id"] or row["record_id"]
+        return Received(event_id, row["event_type"], row["payload"], row["company_id"], number, test=bool(row["is_test"]))
 
     async def last_webhook(self, source: str, company: int) -> datetime | None:
         """When the last event of a salon came by itself."""

@@ -1,4 +1,4 @@
-"""How the sender of a webhook proves that it is the sender. Shared by the sources; no plugin itself."""
+"""Whom a webhook is for, and how its sender proves that it is the sender. Shared by the sources; no plugin itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from core import Refused, Request, same_hmac, same_secret
 
 SIGNED = "whsec_"  # how a secret of Standard Webhooks begins; base64 follows
 TOLERANCE = 300  # seconds between the signature and now, in either direction
+
+
+def name_of(request: Request) -> str:
+    """The source that is asked, as its table is called: the last part but for `/events`."""
+    return request.path.strip("/").partition("/")[2].partition("/")[0]
 
 
 def by_secret(request: Request, secret: str | None) -> None:

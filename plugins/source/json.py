@@ -69,7 +69,7 @@ async def startup(config: Config) -> None:
 
 @hookimpl
 def receive(request: Request, config: Config, now: datetime) -> Sequence[Received]:
-    sender = request.path.strip("/").partition("/")[2].partition("/")[0]  # as the table is called
+    sender = proof.name_of(request)
     signed = None
     if config.secret and config.secret.startswith(proof.SIGNED):
         signed = proof.by_standard_webhooks(request, config.secret, now)

@@ -78,6 +78,9 @@ UPDATE webhook_events SET status = 'received', due_at = :now, claims = 0, lease_
 WHERE (event_id = :key OR record_id = :record) AND payload IS NOT NULL AND status NOT IN ('received', 'deferred')
 RETURNING event_id, event_type, company_id, record_id
 
+-- item_of_event --
+SELECT event_type, payload, company_id, record_id, external_id, is_test FROM webhook_events WHERE event_id = :event
+
 -- last_webhook --
 SELECT MAX(created_at) AS at FROM webhook_events
 WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_id IS NULL OR transport_id <> :polled)

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from core import Outcome, hooks
+from core import Outcome, Rejected, hooks
 from core import config as configuration
 from core.errors import PluginError
 from core.testing import NOON
 from plugins.record import _lines, jsonl
 from tests.conftest import Driver, body
+from tests.telling import gateway, with_gateway
 
 OUTCOME = Outcome(
     NOON, "evt_1", "yclients", 962302, 1213336367, "sent", "booking_created", channel="sms", transport="smsc", phone="+7900…88",
@@ -26,7 +27,7 @@ OUTCOME = Outcome(
 LINE = {
     "at": "2026-08-20T09:00:00Z", "event_id": "evt_1", "source": "yclients", "company_id": 962302, "record_id": 1213336367,
     "status": "sent", "type": "booking_created", "rule": None, "reason": None, "channel": "sms", "transport": "smsc",
-    "phone": "+7900…88", "seconds": 0.25,
+    "phone": "+7900…88", "seconds": 0.25, "next": None,
 }  # fmt: skip
 
 
@@ -71,6 +72,35 @@ def test_the_story_of_a_day(play: Callable[..., Any], tmp_path: Path) -> None:
     ]
     text = path.read_text(encoding="utf-8")
     assert not [secret for secret in ("79000000088", "Вы записаны", "Арсен", "СТРИЖКА") if secret in text]
+
+
+def test_what_a_gateway_reports(play: Callable[..., Any], tmp_path: Path) -> None:
+    """A channel that fails, with the one that is tried next; a delivery; a message that does not arrive in time. Their words bear no phone."""
+    tables = with_gateway(tmp_path)
+    tables["plugins"]["path"].append(str(Path(__file__).parents[2] / "plugins_for_tests"))
+
+    async def story(app: Driver) -> None:
+        gateway().ANSWERS[:] = [Rejected("79000000088 is not on WhatsApp")]
+        await app.tell(body("record_create_discount50"))
+        await app.tell(body("record_update_reschedule"))
+        await app.http.post("/callback/scripted", content=b"g2 delivered")
+        await app.settle()
+        await app.tell(body("record_delete_full"))
+        await app.settle(3600)
+
+    tables["send"]["other_sms"] = {}
+    play(story, record={"jsonl": {}}, **tables)
+    found = [line for line in lines(tmp_path / "outcomes.jsonl") if line["channel"]]
+    assert [(line["type"], line["channel"], line["status"], line["next"]) for line in found] == [
+        ("booking_created", "whatsapp", "failed", "sms"),
+        ("booking_created", "sms", "sent", None),
+        ("booking_updated", "whatsapp", "sent", None),
+        ("booking_updated", "whatsapp", "delivered", None),
+        ("booking_cancelled", "whatsapp", "sent", None),
+        ("booking_cancelled", "whatsapp", "undelivered", "sms"),
+        ("booking_cancelled", "sms", "sent", None),
+    ]
+    assert found[0]["reason"] == "79000…88 is not on WhatsApp"
 
 
 def test_a_rotated_file(tmp_path: Path) -> None:
