@@ -25,6 +25,7 @@ from core.failpoint import reach
 from core.hooks import Hooks
 from core.log import keep_secret
 from core.page import page
+from core.reload import Reloader
 from core.runtime import Clock, Runtime, utc_now
 from core.spool import Spool
 from core.store import beside, open_store
@@ -45,12 +46,21 @@ class Vestnik:
     spool: Spool
     token: str
 
+    reloader: Reloader
+
     def __init__(
-        self, config: Configuration, hooks: Hooks, *, now: Clock = utc_now, with_worker: bool = True, chance: Random | None = None
+        self,
+        config: Configuration,
+        hooks: Hooks,
+        *,
+        now: Clock = utc_now,
+        with_worker: bool = True,
+        follow: bool = False,
+        chance: Random | None = None,
     ) -> None:
-        self.config, self.hooks, self.now = config, hooks, now
-        self.has_worker = with_worker
-        self.warnings = open_sources(config, hooks)
+        self.now = now
+        self.has_worker, self._follow = with_worker, follow
+        self._apply(config, hooks)
         self.endpoints = Endpoints(self)
         self._chance = chance
         self.problem: VestnikError | None = None  # why the start was refused
@@ -62,16 +72,35 @@ class Vestnik:
         self.spool = own_spool(self.config)
         self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
         self.worker = Worker(self.run)
+        self.reloader = Reloader(self.run, self.worker, self._fits, self._in_force)
         await plugin_hooks.start(self.hooks)
         await self.empty_spool()
         self._drainer = asyncio.create_task(self._keep_empty())
         if self.has_worker:
             await self.worker.start()
+        if self._follow:
+            self.reloader.start()
+
+    def _apply(self, config: Configuration, hooks: Hooks) -> None:
+        self.config, self.hooks = config, hooks
+        self.warnings = open_sources(config, hooks)
+        self.short_way = {f"/webhook/{plugin.short}": plugin.short for plugin in hooks.stage("source")}
+
+    def _fits(self, config: Configuration, hooks: Hooks) -> None:
+        """Raises `VestnikError` for a configuration that this server cannot take up."""
+        open_sources(config, hooks)
+        operator_token(config)
+
+    def _in_force(self, config: Configuration, hooks: Hooks) -> None:
+        self.token = operator_token(config)
+        self._apply(config, hooks)
 
     async def stop(self) -> None:
+        await self.reloader.stop()
         self._drainer.cancel()
         await asyncio.gather(self._drainer, return_exceptions=True)
         await self.worker.stop()
+        await self.reloader.finish()
         await plugin_hooks.stop(self.hooks)
         await self.run.close()
         await self.run.store.close()
@@ -104,15 +133,14 @@ class Vestnik:
 class _App(Starlette):
     """A POST to a source's own address goes straight to its endpoint: routing and middleware cost as much as taking the event in."""
 
-    short_way: dict[str, str]  # path → source
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        source = self.short_way.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        vestnik = self.state.vestnik
+        source = vestnik.short_way.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if source is None:
             await super().__call__(scope, receive, send)
             return
         scope["path_params"] = {"source": source}
-        answer = await self.state.vestnik.endpoints.webhook(Request(scope, receive, send))
+        answer = await vestnik.endpoints.webhook(Request(scope, receive, send))
         await answer(scope, receive, send)
 
 
@@ -122,10 +150,14 @@ def create_app(
     *,
     now: Clock = utc_now,
     with_worker: bool = True,
+    follow: bool = False,
     chance: Random | None = None,
 ) -> Starlette:
-    """The app of one configuration. Raises `ConfigError` where a plugin does not fit. `app.state.vestnik` is the `Vestnik`."""
-    vestnik = Vestnik(config, hooks or plugin_hooks.load(config), now=now, with_worker=with_worker, chance=chance)
+    """The app of one configuration. Raises `ConfigError` where a plugin does not fit. `app.state.vestnik` is the `Vestnik`.
+
+    `follow`: take up the file whenever it changes.
+    """
+    vestnik = Vestnik(config, hooks or plugin_hooks.load(config), now=now, with_worker=with_worker, follow=follow, chance=chance)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -155,7 +187,6 @@ def create_app(
         Route("/", console, methods=["GET", "POST"]),
     ]
     app = _App(routes=routes, lifespan=lifespan)
-    app.short_way = {f"/webhook/{plugin.short}": plugin.short for plugin in vestnik.hooks.stage("source")}
     app.state.vestnik = vestnik
     return app
 

@@ -68,7 +68,7 @@ def serve(
 
     found, hooks = loaded(config)
     log.set_up()
-    app = create_app(found, hooks, with_worker=worker)
+    app = create_app(found, hooks, with_worker=worker, follow=True)
     for sentence in app.state.vestnik.warnings:
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     server = make_server(app, found.server.host, found.server.port)
@@ -91,6 +91,7 @@ def worker(config: ConfigFile = DEFAULT) -> None:
 
 
 async def _work(path: Path) -> None:
+    from core.reload import Reloader
     from core.worker import Worker
 
     config, hooks = loaded(path)
@@ -99,13 +100,17 @@ async def _work(path: Path) -> None:
     await plugin_hooks.start(hooks)
     works = Worker(run)
     await works.start()
+    reloader = Reloader(run, works)
+    reloader.start()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     typer.echo("the worker runs; Ctrl-C ends it", err=True)
     await ended.wait()
+    await reloader.stop()
     await works.stop()
-    await plugin_hooks.stop(hooks)
+    await reloader.finish()
+    await plugin_hooks.stop(run.hooks)
     await run.close()
     await store.close()
 

@@ -21,11 +21,18 @@ BUILT_IN = "plugins"
 GROUP = "vestnik.plugins"
 
 
-def find(stage: str, name: str, table: dict[str, object], config: Configuration) -> tuple[ModuleType, str]:
-    """The module behind `[stage.name]` and where it came from. Raises `PluginError` with file, line and reason."""
+def find(
+    stage: str, name: str, table: dict[str, object], config: Configuration, running: tuple[ModuleType, str] | None = None
+) -> tuple[ModuleType, str]:
+    """The module behind `[stage.name]` and where it came from. Raises `PluginError` with file, line and reason.
+
+    `running` is what a server has behind this name already: it is kept where it comes from the same place.
+    """
     place = f"{config.path} [{stage}.{name}]"
     if "module" in table:
         target = str(table["module"])
+        if running is not None and running[1] == f"module {target}":
+            return running
         return _import(target, place), f"module {target}"
     found: list[tuple[str, object]] = [(str(file), file) for file in _private(stage, name, config)]
     found += [(f"package {entry.value}", entry.value) for entry in entry_points(group=GROUP, name=f"{stage}.{name}")]
@@ -38,9 +45,18 @@ def find(stage: str, name: str, table: dict[str, object], config: Configuration)
             f"{place}: two plugins claim this name ({found[0][0]} and {found[1][0]}); rename one, or say `module = …`"
         )
     where, target_found = found[0]
+    if running is not None and running[1] == where:
+        return running
     if isinstance(target_found, Path):
         return _import_file(target_found, f"vestnik_private.{stage}.{name}", place), where
     return _import(str(target_found), place), where
+
+
+def anew(module: ModuleType, place: str) -> ModuleType:
+    """The same plugin once more, with globals of its own. Raises `PluginError`."""
+    spec = module.__spec__
+    assert spec is not None and spec.loader is not None, module
+    return _run(importlib.util.module_from_spec(spec), place)
 
 
 def known(stage: str, config: Configuration) -> set[str]:
@@ -74,12 +90,18 @@ def _private(stage: str, name: str, config: Configuration) -> list[Path]:
 def _import_file(file: Path, name: str, place: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None, file
-    module = importlib.util.module_from_spec(spec)
+    return _run(importlib.util.module_from_spec(spec), place)
+
+
+def _run(module: ModuleType, place: str) -> ModuleType:
+    name, before = module.__name__, sys.modules.get(module.__name__)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
     except Exception as error:
         del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
         raise PluginError(f"{place}: {_broken(error)}") from error
     return module
 

@@ -245,7 +245,8 @@ class Endpoints:
             for entry in self.app.run.health.values()
         ]
         waiting = self.app.spool.pending()
-        return JSONResponse({"ready": True, "database": database, "spooled": waiting.count, "transports": health})
+        config = "; ".join(self.app.reloader.said) or "ok"
+        return JSONResponse({"ready": True, "database": database, "spooled": waiting.count, "config": config, "transports": health})
 
     async def metrics(self, request: HttpRequest) -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -1,228 +1,33 @@
-"""Load the plugins, check them, call them. pluggy registers and validates; the calls are ours.
-
-pluggy's own `firstresult` would hand back the first coroutine even if it resolves to `None`, so `first` and `every` walk the
-implementations one after another and await as they go. Order is the order of the tables in config.toml.
-"""
+"""Load the plugins, check them, start and stop them. How they are called is in `core.calls`."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
-import msgspec
 import pluggy
-from msgspec import Struct
 
-from core import discovery, hookspecs, limits
+from core import discovery, hookspecs
+from core.calls import Answer, Hooks, Plugin, facts
 from core.config import STAGES, Configuration, decode_settings, near
-from core.contract import Call, check_keys, check_module, config_class_of, own_keys
-from core.errors import LeftAlone, PluginError, Refused, TooLong, in_words
-from core.model import Channel
+from core.contract import check_keys, check_module, config_class_of, own_keys
+from core.errors import PluginError, in_words
+
+__all__ = ["Answer", "Hooks", "Plugin", "facts", "load", "start", "start_one", "stop", "stop_one"]
 
 
-class Plugin(Struct, frozen=True):
-    """One module, switched on for all salons or for some. `name` is "stage.short"; `configs[0]` is the setting for all."""
+def load(config: Configuration, running: Hooks | None = None) -> Hooks:
+    """Import and check every plugin that is switched on. Raises `PluginError` or `ConfigError`, one sentence each.
 
-    stage: str
-    short: str
-    module: ModuleType
-    origin: str
-    calls: Mapping[str, Call]
-    on_error: Literal["abstain", "hold"]
-    config_class: type[Struct]
-    configs: Mapping[int, Any]  # company_id (0: everybody else) → Config, or None where it is off
-
-    @property
-    def name(self) -> str:
-        return f"{self.stage}.{self.short}"
-
-    def config_for(self, company_id: int | None) -> Any:
-        """The decoded `Config` for a salon, or `None` where the plugin is off."""
-        return self.configs.get(company_id or 0, self.configs.get(0))
-
-    def account(self, company_id: int | None) -> int:
-        """Whose account a transport uses for this salon: the salon's own (its id) where it has a table of its own, else 0."""
-        return company_id if company_id and company_id in self.configs else 0
-
-
-class Answer(Struct, frozen=True):
-    """What one plugin said: a value, or the exception it raised (`TooLong` where it hung); `seconds` it took."""
-
-    plugin: Plugin
-    value: Any = None
-    error: Exception | None = None
-    seconds: float = 0.0
-
-
-class Hooks:
-    """The plugins of one app. There is no global one.
-
-    No call takes longer than `core.limits` allows. `late` names the plugins that hung, with the reason, until a person has been told.
+    Beside a `running` set: a plugin about which nothing has changed is the same object again, and no code is read a second time.
     """
-
-    def __init__(self, plugins: list[Plugin], manager: pluggy.PluginManager, clock: Callable[[], float] = time.monotonic) -> None:
-        self.plugins = plugins
-        self.manager = manager
-        self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}
-        self._by_name = {(plugin.stage, plugin.short): plugin for plugin in plugins}
-        self._facts: dict[tuple[str, int], Channel] = {}
-        self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
-        self._echo = bool(os.environ.get("VESTNIK_TRACE"))
-        self._clock = clock
-        self._hung: dict[tuple[str, str], list[float]] = {}  # (plugin, hook) → when, the last few times
-        self.late: dict[str, str] = {}
-
-    def stage(self, stage: str) -> list[Plugin]:
-        return self._by_stage[stage]
-
-    def get(self, stage: str, short: str) -> Plugin | None:
-        return self._by_name.get((stage, short))
-
-    def facts(self, plugin: Plugin, company_id: int | None = None) -> Channel:
-        """What a transport's `channel()` states for a salon; asked once, for it cannot change while we run."""
-        key = (plugin.short, plugin.account(company_id))
-        if key not in self._facts:
-            self._facts[key] = facts(plugin, company_id)
-        return self._facts[key]
-
-    def implementations(self, hook: str, company_id: int | None = None) -> list[tuple[Plugin, Call, Any]]:
-        """Who answers a hook for this salon, in order, each with its config."""
-        key = (hook, company_id or 0)
-        found = self._walks.get(key)
-        if found is None:
-            impls = [impl.plugin for impl in getattr(self.manager.hook, hook).get_hookimpls()]
-            walk = [
-                (plugin, plugin.calls[hook], config)
-                for plugin in self.plugins
-                if hook in plugin.calls and plugin.module in impls and (config := plugin.config_for(company_id)) is not None
-            ]
-            found = self._walks[key] = sorted(walk, key=lambda entry: entry[1].last)
-            if len(self._walks) > 10_000:  # many salons come and go; the cache must not
-                self._walks.clear()
-        return found
-
-    def every(self, hook: str, company_id: int | None = None, **given: Any) -> list[Answer]:
-        """Ask everyone (a `def` hook). An exception is an answer; what it means is the stage's to say."""
-        return [self._ask(hook, plugin, call, config, given) for plugin, call, config in self.implementations(hook, company_id)]
-
-    def first(self, hook: str, company_id: int | None = None, **given: Any) -> Answer | None:
-        """The first answer that is not `None` (a `def` hook), or the first exception."""
-        for plugin, call, config in self.implementations(hook, company_id):
-            said = self._ask(hook, plugin, call, config, given)
-            if said.value is not None or said.error is not None:
-                return said
-        return None
-
-    async def every_async(self, hook: str, company_id: int | None = None, **given: Any) -> list[Answer]:
-        """Ask everyone, one after another (an `async def` hook)."""
-        return [
-            await self._ask_async(hook, plugin, call, config, given)
-            for plugin, call, config in self.implementations(hook, company_id)
-        ]
-
-    def ask(self, hook: str, plugin: Plugin, company_id: int | None = None, **given: Any) -> Any:
-        """Ask one plugin (a `def` hook); its exception is raised."""
-        said = self._ask(hook, plugin, plugin.calls[hook], self._config(plugin, company_id), given)
-        if said.error is not None:
-            raise said.error
-        return said.value
-
-    async def ask_async(self, hook: str, plugin: Plugin, company_id: int | None = None, **given: Any) -> Any:
-        """Ask one plugin (an `async def` hook); its exception is raised."""
-        said = await self._ask_async(hook, plugin, plugin.calls[hook], self._config(plugin, company_id), given)
-        if said.error is not None:
-            raise said.error
-        return said.value
-
-    def _config(self, plugin: Plugin, company_id: int | None) -> Any:
-        return plugin.config_for(company_id) or plugin.configs.get(0) or plugin.config_class()
-
-    def _ask(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
-        started = time.perf_counter()
-        watch, limit = limits.WATCH, limits.SECONDS[hook]
-        if not watch.armed:
-            watch.arm()
-        try:
-            if self._hung:
-                self._leave_alone(hook, plugin)
-            try:  # as in Watch.call, which would cost half as much as a rule
-                watch.serial += 1
-                watch.limit = limit
-                said = Answer(plugin, call.function(**_named(call, config, given)))
-            finally:
-                watch.limit = 0
-        except Exception as error:
-            said = self._failed(hook, plugin, error)
-        except limits.Overrun:
-            watch.limit = 0
-            said = self._failed(hook, plugin, TooLong(limit))
-        return self._noted(hook, said, started)
-
-    async def _ask_async(self, hook: str, plugin: Plugin, call: Call, config: Any, given: Mapping[str, Any]) -> Answer:
-        started, limit = time.perf_counter(), limits.SECONDS[hook]
-        try:
-            if self._hung:
-                self._leave_alone(hook, plugin)
-            async with asyncio.timeout(limit) as alarm:
-                said = Answer(plugin, await limits.WATCH.steps(call.function(**_named(call, config, given))))
-        except Exception as error:
-            late = isinstance(error, TimeoutError) and alarm.expired()
-            said = self._failed(hook, plugin, TooLong(limit) if late else error)
-        return self._noted(hook, said, started)
-
-    def _failed(self, hook: str, plugin: Plugin, error: Exception) -> Answer:
-        kind = "hung" if isinstance(error, TooLong) else "rests" if isinstance(error, LeftAlone) else "raised"
-        if not isinstance(error, Refused):
-            limits.count(plugin.name, hook, kind)
-        if kind == "hung":
-            self.late[plugin.name] = f"{hook} {error}"
-            times = self._hung.setdefault((plugin.name, hook), [])
-            times.append(self._clock())
-            del times[: -limits.TOO_OFTEN]
-        return Answer(plugin, error=error)
-
-    def _leave_alone(self, hook: str, plugin: Plugin) -> None:
-        """Raises `LeftAlone` for a plugin that hung too often just now, where it can be left out."""
-        times = self._hung.get((plugin.name, hook), [])
-        if hook in limits.RESTS and len(times) == limits.TOO_OFTEN and self._clock() - times[0] < limits.WITHIN:
-            raise LeftAlone(f"hung {limits.TOO_OFTEN} times within {limits.WITHIN:g} s, and is not asked for a while")
-
-    def _noted(self, hook: str, said: Answer, started: float) -> Answer:
-        if not self._echo:
-            return said
-        said = msgspec.structs.replace(said, seconds=time.perf_counter() - started)
-        shown = (
-            f"raised {type(said.error).__name__}"
-            if said.error is not None
-            else type(said.value).__name__
-            if hook != "filter"
-            else said.value
-        )
-        sys.stderr.write(f"{said.plugin.name}.{hook} → {shown} in {said.seconds * 1e3:.2f} ms\n")
-        return said
-
-
-limits.WATCHED.add(Hooks._ask.__code__)
-
-
-def _named(call: Call, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: config if name == "config" else given[name] for name in call.names}
-
-
-def load(config: Configuration) -> Hooks:
-    """Import and check every plugin that is switched on. Raises `PluginError` or `ConfigError`, one sentence each."""
     discovery.folders(config)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     plugins = []
     for stage, name in _tables_in_order(config):
-        if (plugin := _load_one(stage, name, config)) is not None:
+        if (plugin := _load_one(stage, name, config, running)) is not None:
             plugins.append(plugin)
             if not manager.is_registered(plugin.module):  # one module may stand behind several tables
                 manager.register(plugin.module, name=plugin.name)
@@ -239,7 +44,8 @@ def _tables_in_order(config: Configuration) -> Iterator[tuple[str, str]]:
         yield from ((stage, name) for name in names)
 
 
-def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
+def _load_one(stage: str, name: str, config: Configuration, running: Hooks | None) -> Plugin | None:
+    before = running.get(stage, name) if running else None
     table = config.tables.get(stage, {}).get(name)
     below = {company: tables[stage][name] for company, tables in config.overrides.items() if name in tables.get(stage, {})}
     on_globally = table is not None and table.get("enabled", True)
@@ -250,9 +56,8 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
                 f"{config.path} [{stage}.{name}]: there is no such plugin{near(name, discovery.known(stage, config))}"
             )
         return None
-    module, origin = discovery.find(
-        stage, name, {**(table or {}), **{k: v for e in below.values() for k, v in e.items() if k == "module"}}, config
-    )
+    named = {**(table or {}), **{k: v for e in below.values() for k, v in e.items() if k == "module"}}
+    module, origin = discovery.find(stage, name, named, config, (before.module, before.origin) if before else None)
     place = f"{config.path} [{stage}.{name}]"
     calls = check_module(stage, name, module)
     config_class = config_class_of(stage, name, module)
@@ -270,6 +75,12 @@ def _load_one(stage: str, name: str, config: Configuration) -> Plugin | None:
     on_error = getattr(module, "on_error", "abstain")
     if on_error not in ("abstain", "hold"):
         raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
+    if before is not None and before.module is module:
+        if before.configs == configs:
+            return before
+        if "shutdown" in calls:  # calls that are under way keep what `startup` took for them: new settings, a new module
+            module = discovery.anew(module, place)
+            calls = check_module(stage, name, module)
     return Plugin(stage, name, module, origin, calls, "hold" if on_error == "hold" else "abstain", config_class, configs)
 
 
@@ -295,33 +106,41 @@ def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:
                 )
 
 
-def facts(plugin: Plugin, company_id: int | None = None) -> Channel:
-    """What a transport's `channel()` states. Raises `PluginError` if it cannot."""
-    config = plugin.config_for(company_id) or next((entry for entry in plugin.configs.values() if entry is not None), None)
-    try:
-        call = plugin.calls["channel"]
-        found = limits.WATCH.call(limits.SECONDS["channel"], call.function, **_named(call, config, {}))
-    except Exception as error:
-        raise PluginError(f"{plugin.name}.channel: raised {in_words(error)}; it must state the facts of the channel") from error
-    if not isinstance(found, Channel):
-        raise PluginError(f"{plugin.name}.channel: answered {type(found).__name__}; return a Channel(name=…)")
-    return found
-
-
 async def start(hooks: Hooks) -> None:
     """Call `startup` of every plugin. Raises `PluginError` naming the one that failed."""
     for plugin in hooks.plugins:
-        if "startup" in plugin.calls:
-            try:
-                await hooks.ask_async("startup", plugin)
-            except ValueError as error:  # the plugin's own sentence about its table
-                raise PluginError(f"[{plugin.name}] {error}") from error
-            except Exception as error:
-                raise PluginError(f"{plugin.name}.startup: {in_words(error)}; mend it, or switch the plugin off") from error
+        await start_one(hooks, plugin)
+
+
+async def start_one(hooks: Hooks, plugin: Plugin) -> None:
+    """`startup` with each of its settings: the table's, and every salon's own. Raises `PluginError`."""
+    for company in _settings(plugin, "startup"):
+        try:
+            await hooks.ask_async("startup", plugin, company)
+        except ValueError as error:  # the plugin's own sentence about its table
+            raise PluginError(f"[{f'salon.{company}.' if company else ''}{plugin.name}] {error}") from error
+        except Exception as error:
+            raise PluginError(f"{plugin.name}.startup: {in_words(error)}; mend it, or switch the plugin off") from error
 
 
 async def stop(hooks: Hooks) -> None:
     for plugin in reversed(hooks.plugins):
-        if "shutdown" in plugin.calls:
-            with contextlib.suppress(Exception):
-                await hooks.ask_async("shutdown", plugin)
+        await stop_one(hooks, plugin)
+
+
+async def stop_one(hooks: Hooks, plugin: Plugin) -> None:
+    """`shutdown` with each of its settings, in the other order. Never raises."""
+    for company in reversed(_settings(plugin, "shutdown")):
+        with contextlib.suppress(Exception):
+            await hooks.ask_async("shutdown", plugin, company)
+
+
+def _settings(plugin: Plugin, hook: str) -> list[int]:
+    """A company for each setting that differs; one, where the hook does not look at it."""
+    if hook not in plugin.calls:
+        return []
+    different: list[int] = []
+    for company, config in plugin.configs.items():
+        if config is not None and all(plugin.configs[other] != config for other in different):
+            different.append(company)
+    return different if "config" in plugin.calls[hook].names else different[:1]

@@ -217,7 +217,8 @@ async def record(outcome: Outcome, received: Received | None, http: httpx.AsyncC
 async def startup(config: Any) -> None:
     """Get ready.
 
-    When: at start, before anything is taken in; in `vestnik check`, too.
+    When: at start, before anything is taken in, and when the plugin's settings change; in `vestnik check`, too. Once for the plain
+        settings, and once for each salon that has others.
     Answer: nothing. Raise `ValueError` with a sentence where a setting makes no sense.
     If it raises: the start is refused, and the plugin named.
     """
@@ -227,7 +228,7 @@ async def startup(config: Any) -> None:
 async def shutdown(config: Any) -> None:
     """Let go of what `startup` took.
 
-    When: at the end, in reverse order.
+    When: at the end, in reverse order; when a running plugin is switched off or gets other settings, after its last call has come back.
     Answer: nothing.
     If it raises: the others are still asked.
     """

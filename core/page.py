@@ -33,7 +33,10 @@ async def page(app: Vestnik, request: Request) -> Response:
         return _login()
     rows = await app.run.store.look.ask("latest_events", most=50)
     calls = await app.run.store.look.to_call(app.now())
-    warning = "".join(f'<p class="note">{escape(text)}</p>' for text in app.warnings)
+    file, problem = app.config.path.name, app.reloader.problem
+    notes = [f"{file} изменён с ошибкой, действует прежняя настройка: {problem}"] if problem else []
+    notes += [f"Нужен перезапуск: {text}" for text in app.reloader.later]
+    warning = "".join(f'<p class="note">{escape(text)}</p>' for text in (*notes, *app.warnings))
     listed = "".join(_row(row) for row in rows) or '<tr><td colspan="4" class="muted">Событий пока нет.</td></tr>'
     call = "".join(
         f"<li>{escape(entry['phone'] or '')} {escape(entry['client_name'] or '')}: {escape(entry['message'] or entry['error'] or '')}</li>"

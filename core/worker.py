@@ -8,7 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from core.hooks import Plugin
+from core.config import Configuration
+from core.hooks import Hooks, Plugin
 from core.pipeline import receive
 from core.pipeline.callback import Callbacks
 from core.pipeline.decide import LEASE, Decider
@@ -33,6 +34,7 @@ class Worker:
         self.decider = Decider(run, self.sender)
         self.callbacks = Callbacks(run, self.sender)
         self._tasks: list[asyncio.Task[None]] = []
+        self._polls: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
 
     async def start(self) -> None:
@@ -47,14 +49,30 @@ class Worker:
         ]
         self._tasks = [asyncio.create_task(self._loop(kind, step, idle), name=step.__qualname__) for kind, step, idle in loops]
         self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self._rung), name="listen"))
-        self._tasks += [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()]
+        self._start_pollers()
+
+    def reloaded(self, config: Configuration, hooks: Hooks) -> None:
+        """Another configuration is in force than this one: sources that ask begin again with theirs."""
+        now = self.run.hooks
+        same = all(hooks.get("source", name) is now.get("source", name) for name in {*self._polls, *self._pollers()})
+        if self._tasks and not (same and config.salons == self.run.config.salons):
+            for task in self._polls.values():
+                task.cancel()  # the next one asks from the same point
+            self._start_pollers()
+        self.run.work.set()
+
+    async def under_way(self) -> None:
+        """Wait until what is being decided and sent at this moment is done."""
+        await self.decider.finish(once=True)
+        await self.sender.finish(once=True)
 
     async def stop(self) -> None:
         """No new work; requests that are open finish; what is claimed and not begun goes back."""
         self._stopping = self.sender.stopping = True
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._polls.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_WITHIN):
                 await self.decider.finish()
@@ -165,6 +183,9 @@ class Worker:
             return _IDLE
         seconds = (due - self.run.now()).total_seconds()
         return min(max(seconds, 0.05), _IDLE) if seconds > 0 else _BLOCKED
+
+    def _start_pollers(self) -> None:
+        self._polls = {name: asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()}
 
     def _pollers(self) -> list[str]:
         return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]

@@ -70,10 +70,12 @@ class Decider:
             lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
         await self.run.store.deliveries.add([], lines)
 
-    async def finish(self) -> None:
-        """Wait for those that needed longer (a stop, a test)."""
+    async def finish(self, *, once: bool = False) -> None:
+        """Wait for those that needed longer (a stop, a test); `once`: not for those that begin meanwhile."""
         while self._slow:
             await asyncio.gather(*self._slow, return_exceptions=True)
+            if once:
+                return
 
     def _later(self, task: asyncio.Future[tuple[Ready | None, list[EventEnd]]]) -> None:
         async def wait() -> None:

@@ -54,6 +54,10 @@ class Recorders:
                 if plugin.name not in self._tasks:
                     self._tasks[plugin.name] = asyncio.create_task(self._work(plugin.name), name=plugin.name)
 
+    def waits(self, plugin: Plugin) -> bool:
+        """Whether it has not been told of everything yet."""
+        return any(told is plugin for told, _ in self._waiting.get(plugin.name, ()))
+
     async def finish(self) -> None:
         """Wait until all are told."""
         while self._tasks:

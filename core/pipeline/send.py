@@ -116,10 +116,12 @@ class Sender:
         if ends:
             await self._finish(ends)
 
-    async def finish(self) -> None:
-        """Wait for the requests that are open."""
+    async def finish(self, *, once: bool = False) -> None:
+        """Wait for the requests that are open; `once`: not for those that begin meanwhile."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if once:
+                return
 
     def _busy(self) -> list[tuple[str, int]]:
         return [account for account, load in self._load.items() if load >= 2 * self._limit.get(account, 8)]
