@@ -61,8 +61,14 @@ def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Corouti
 def serve(
     config: ConfigFile = DEFAULT,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also decide and deliver.")] = True,
+    dev: Annotated[bool, typer.Option("--dev", help="Start again whenever code or configuration changes.")] = False,
 ) -> None:
     """Listen for webhooks, and decide and deliver in the same process."""
+    if dev:
+        from core.dev import run
+
+        run(config, [] if worker else ["--no-worker"])
+        return
     from core.app import create_app
     from core.edge import make_server
 

@@ -41,7 +41,7 @@ def test_bookings_go_on_beside_plugins_that_hang(live: Live) -> None:
         answers = await asyncio.gather(*(http.post(f"{server.url}/webhook/yclients", content=coming(n)) for n in range(8)))
         assert [answer.status_code for answer in answers] == [200] * 8
         await until(lambda: sent(server, 8), server.log)
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < 60
         assert sorted(taken.phone for taken in gateway.ledger) == [f"+790000{n:05}" for n in range(8)]
         assert (await http.post(f"{server.url}/webhook/slow", content=b"{}")).status_code == 200
         (unread,) = await server.store(lambda store: rows(store, "SELECT * FROM webhook_events WHERE source = 'slow'"))
