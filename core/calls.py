@@ -7,8 +7,6 @@ implementations one after another and await as they go. Order is the order of th
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -18,7 +16,7 @@ import msgspec
 import pluggy
 from msgspec import Struct, field
 
-from core import limits
+from core import echo, limits
 from core.config import STAGES
 from core.contract import Call
 from core.errors import LeftAlone, PluginError, Refused, TooLong, in_words
@@ -82,7 +80,7 @@ class Hooks:
         self._by_name = {(plugin.stage, plugin.short): plugin for plugin in plugins}
         self._facts: dict[tuple[str, int], Channel] = {}
         self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
-        self._echo = bool(os.environ.get("VESTNIK_TRACE"))
+        self._echo = echo.wanted()
         self._clock = clock
         self._hung: dict[tuple[str, str], list[float]] = {}  # (plugin, hook) → when, the last few times
         self.late: dict[str, str] = {}
@@ -97,7 +95,9 @@ class Hooks:
         """What a transport's `channel()` states for a salon; asked once, for it cannot change while we run."""
         key = (plugin.short, plugin.account(company_id))
         if key not in self._facts:
+            started = time.perf_counter()
             self._facts[key] = facts(plugin, company_id)
+            self._noted("channel", Answer(plugin, self._facts[key]), started)
         return self._facts[key]
 
     def implementations(self, hook: str, company_id: int | None = None) -> list[tuple[Plugin, Call, Any]]:
@@ -210,14 +210,7 @@ class Hooks:
         if not self._echo:
             return said
         said = msgspec.structs.replace(said, seconds=time.perf_counter() - started)
-        shown = (
-            f"raised {type(said.error).__name__}"
-            if said.error is not None
-            else type(said.value).__name__
-            if hook != "filter"
-            else said.value
-        )
-        sys.stderr.write(f"{said.plugin.name}.{hook} → {shown} in {said.seconds * 1e3:.2f} ms\n")
+        echo.line(said.plugin.name, hook, said.value, said.error, said.seconds)
         return said
 
 

@@ -15,9 +15,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from core import catalogue, log, show
 from core import config as configuration
 from core import hooks as plugin_hooks
-from core import log, show
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
@@ -158,18 +158,15 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.NAME.")] = None,
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Say which plugins are on, where they come from and how often each rule said no."""
+    """Say which plugins are on, for which salons, and how often each rule said no; or show one in full, with its keys."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        said = catalogue.counted(await store.look.ask("rule_verdicts"))
         if name is None:
-            said = {row["rule"]: row["times"] for row in await store.look.ask("rule_stats")}
-            show.plugins(hooks, found, said, out)
+            catalogue.overview(hooks, found, said, out)
             return
-        wanted = [plugin for plugin in hooks.plugins if name in (plugin.name, plugin.short)]
-        if not wanted:
-            raise VestnikError(f"{name}: no such plugin is on{configuration.near(name, [plugin.name for plugin in hooks.plugins])}")
-        for plugin in wanted:
-            show.plugin(plugin, out)
+        for plugin in catalogue.named(name, hooks, found):
+            catalogue.in_full(plugin, said, out)
 
     with_store(config, work)
 

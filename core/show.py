@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +9,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from core.config import Configuration
-from core.hooks import Hooks, Plugin
-from core.keys import keys
 from core.phones import mask
 
 _decoder = msgspec.json.Decoder()
@@ -110,43 +106,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     return "" if value is None else str(value)
-
-
-def plugins(hooks: Hooks, config: Configuration, said_no: dict[str, int], console: Console) -> None:
-    """`vestnik plugins`: name, where from, on or off, hooks, how often each rule said no."""
-    table = Table(header_style="bold")
-    for name in ("plugin", "what it does", "from", "on for", "hooks", "no in 24 h"):
-        table.add_column(name)
-    for plugin in hooks.plugins:
-        first = (inspect.getdoc(plugin.module) or "").partition("\n")[0]
-        table.add_row(
-            plugin.name,
-            first,
-            plugin.origin,
-            _on_for(plugin),
-            ", ".join(plugin.calls),
-            str(said_no.get(plugin.short, "")) if plugin.stage == "filter" else "",
-        )
-    console.print(table)
-
-
-def plugin(found: Plugin, console: Console) -> None:
-    """`vestnik plugins NAME`: one in full, with its keys."""
-    console.print(f"[bold]{found.name}[/] ({found.origin}; on for {_on_for(found)})\n{inspect.getdoc(found.module) or ''}\n")
-    table = Table(header_style="bold")
-    for name in ("key", "type", "default", "comment"):
-        table.add_column(name)
-    for key in keys(found.config_class):
-        table.add_row(key.name, key.kind, key.default or "unset", key.comment)
-    console.print(table)
-
-
-def _on_for(plugin: Plugin) -> str:
-    off = [str(company) for company, config in plugin.configs.items() if company and config is None]
-    on = [str(company) for company, config in plugin.configs.items() if company and config is not None]
-    if plugin.configs.get(0) is not None:
-        return "all" + (f" but {', '.join(off)}" if off else "") + (f" (own keys: {', '.join(on)})" if on else "")
-    return ", ".join(on) or "nobody"
 
 
 def _time(value: datetime) -> str:

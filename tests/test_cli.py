@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import body
+from tests.conftest import Clock, Driver, body, drive, settings
 
 ROOT = Path(__file__).parents[1]
 PLAIN = """
@@ -210,23 +211,132 @@ def test_the_shipped_file_is_right(tmp_path: Path) -> None:
     assert (code, out.startswith("config.toml: right.")) == (0, True)
 
 
+PRIVATE = '''"""Lets nobody be written to on Mondays [sic]."""
+
+from core import Settings, hookimpl
+
+on_error = "hold"
+
+
+class Config(Settings, frozen=True):
+    days: tuple[str, ...] = ("monday",)  # [mon] to [sun]
+    api_token: str = ""  # of the calendar
+
+
+@hookimpl
+def filter(case):
+    return None
+'''
+
+
+def private(tmp_path: Path) -> str:
+    """A folder with one rule of the salon's own, and the table that names it."""
+    (tmp_path / "mine" / "filter").mkdir(parents=True)
+    written(tmp_path / "mine" / "filter", PRIVATE, "mondays.py")
+    return '[plugins]\npath = ["mine"]\n'
+
+
 def test_plugins(tmp_path: Path) -> None:
-    """All that is on, each with its one sentence and where it is from; one in full, with its keys and their comments."""
-    written(tmp_path, PLAIN + "[salon.962302.filter.stale]\nenabled = false\n")
+    """All that is on, stage by stage: where from, for whom, which hooks, what it does, each key; then what is off, and what there is."""
+    own = "[filter.mondays]\n[salon.962302.filter.stale]\nenabled = false\n[salon.5.filter.own_comment]\nmarks = []\n"
+    written(tmp_path, PLAIN + private(tmp_path) + own + "[send.smsc]\nenabled = false\n")
     code, out, _ = vestnik(tmp_path, "plugins")
     assert code == 0
-    for name in ("source.yclients", "filter.same_event", "filter.own_comment", "render.discount", "send.console"):
-        assert name in out
-    assert "filter.recent_chat" not in out
-    assert "all but 962302" in next(line for line in out.splitlines() if "filter.stale" in line)
-    for name in ("filter.own_comment", "own_comment"):
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert [line for line in lines if not line.startswith(" ")][:5] == ["source", "filter", "render", "send", "record"]
+    assert "  source.yclients: built in; on for all; receive, poll, normalize, examples" in lines
+    assert "  filter.stale: built in; on for all but 962302; filter" in lines
+    at = lines.index("  filter.own_comment: built in; on for all (own keys: 5); filter")
+    assert lines[at + 1 : at + 4] == [
+        "    Stays silent about a booking that the salon's own bot made: the bot has told the client already.",
+        "    In the last 24 hours: said no to 0 events, later to 0.",
+        '    marks  list of texts; ["AI Admin", "AI администратор", "WhatsApp"]  any of them in the comment, in small or capital letters',
+    ]
+    at = lines.index(f"  filter.mondays: {tmp_path / 'mine' / 'filter' / 'mondays.py'}; on for all; filter")
+    assert lines[at + 1 : at + 5] == [
+        "    Lets nobody be written to on Mondays [sic].",
+        "    In the last 24 hours: said no to 0 events, later to 0.",
+        '    days       list of texts; ["monday"]  [mon] to [sun]',
+        '    api_token  text; ""                   of the calendar',
+    ]
+    assert "off: send.smsc" in lines
+    absent = next(line for line in lines if line.startswith("no table in config.toml: "))
+    assert "filter.recent_chat" in absent
+    assert "send.telegram" in absent
+    assert "own_comment" not in absent
+
+
+def cells(out: str) -> list[list[str]]:
+    """The rows of a table, without its heading."""
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+
+
+def test_one_plugin_in_full(tmp_path: Path) -> None:
+    """Its words, file, hooks and keys, each with what it is now for everybody and for a salon of its own; a secret is only said to be set."""
+    tables = '[filter.mondays]\napi_token = "s3cret-of-ours"\n[salon.5.filter.mondays]\ndays = ["friday"]\n'
+    written(tmp_path, PLAIN + private(tmp_path) + tables)
+    for name in ("filter.mondays", "mondays"):
         code, out, _ = vestnik(tmp_path, "plugins", name)
         assert code == 0
-        assert "filter.own_comment (built in; on for all)" in out
-        assert "marks" in out
-        assert "AI администратор" in out
+        assert out.startswith(f"filter.mondays ({tmp_path / 'mine' / 'filter' / 'mondays.py'}; on for all (own keys: 5))\n")
+        for line in ("Lets nobody be written to on Mondays [sic].", "file: mine/filter/mondays.py", "hooks: filter"):
+            assert line in out.splitlines()
+        assert "if it breaks: the message is held" in out
+        assert "In the last 24 hours: said no to 0 events, later to 0." in out
+        assert cells(out) == [
+            ["days", "list of texts", '["monday"]', '["monday"]', '["friday"]', "[mon] to [sun]"],
+            ["api_token", "text", '""', "set", "set", "of the calendar"],
+        ]
+        assert "s3cret" not in out
+
+
+def test_a_plugin_that_is_off_in_full(tmp_path: Path) -> None:
+    """Its keys are there to be read before it is switched on; what is not there at all is one sentence with the near miss."""
+    written(tmp_path, PLAIN)
+    code, out, _ = vestnik(tmp_path, "plugins", "telegram")
+    assert (code, out.partition("\n")[0]) == (0, "send.telegram (built in; off)")
+    assert ["token", "text", '""', "the bot's token, from @BotFather"] in cells(out)
+    code, out, _ = vestnik(tmp_path, "plugins", "same_event")
+    assert (code, out.splitlines()[-1]) == (0, "It has no keys of its own.")
     code, out, err = vestnik(tmp_path, "plugins", "filter.own_coment")
-    assert (code, out, err) == (1, "", "filter.own_coment: no such plugin is on, did you mean `filter.own_comment`?\n")
+    assert (code, out, err) == (1, "", "filter.own_coment: there is no such plugin, did you mean `filter.own_comment`?\n")
+
+
+def test_how_often_each_rule_said_no(tmp_path: Path, database_url: str) -> None:
+    """Each rule that said no to an event counts it once, also where another one named the reason; a day ago is too long ago. Both databases."""
+    by_bot = [body("record_create_by_bot_comment", id=number, resource_id=number) for number in (71, 72)]
+    now = datetime.now(UTC)
+
+    def post(bodies: list[dict[str, object]], at: datetime) -> None:
+        async def story(driver: Driver) -> None:
+            for found in bodies:
+                await driver.tell(found)
+
+        drive(settings(database_url), tmp_path, story, clock=Clock(at))
+
+    post(by_bot[:1], now - timedelta(hours=25))
+    post([by_bot[1], body("record_create_admin")], now)
+    written(tmp_path, PLAIN.replace("[server]", f'[database]\nurl = "{database_url}"\n[server]') + "[filter.past_visit]\n")
+    for rule, times in (("own_comment", 1), ("past_visit", 2), ("stale", 0)):
+        code, out, _ = vestnik(tmp_path, "plugins", rule)
+        assert (code, re.findall(r"said no to \d+ events, later to \d+", out)) == (0, [f"said no to {times} events, later to 0"])
+
+
+def test_each_hook_call_is_shown(tmp_path: Path) -> None:
+    """`VESTNIK_TRACE=1` prints each call with its answer and time, and neither the text nor the phone."""
+    written(tmp_path, PLAIN)
+    code, _, err = vestnik(tmp_path, "send-test", "+79000000088", VESTNIK_TRACE="1")
+    calls = [re.sub(r" \(\d+\.\d\d ms\)$", "", line) for line in err.splitlines() if " → " in line]
+    assert code == 0
+    assert [re.sub(r"console-\w+", "console-…", call) for call in calls if ".startup" not in call] == [
+        "send.console.channel → Channel",
+        "render.discount.parts → nothing",
+        "render.booking.parts → address",
+        "render.booking.render → Message",
+        "send.console.send → Sent console-…",
+    ]
+    assert not re.search("Проверка|9000000088", err)
+    assert " → " not in vestnik(tmp_path, "send-test", "+79000000088")[2]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

@@ -6,6 +6,7 @@
 @id @time @bool               column types
 @at(name)                     a time parameter, where the database cannot guess its type
 @seconds(a, b)  @yesterday    arithmetic on times
+@each(a.b, c)  @item(d.e, 0)  the entries of the list under a key of a JSON text; one entry of a list
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Dialect = Literal["sqlite", "postgresql"]
 _ROWS = re.compile(r"@rows (\w+)\(([^)]*)\)")
 _SECONDS = re.compile(r"@seconds\((\w+), (\w+)\)")
 _AT = re.compile(r"@at\((\w+)\)")
+_EACH = re.compile(r"@each\(([\w.]+), (\w+)\)")
+_ITEM = re.compile(r"@item\(([\w.]+), (\d+)\)")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _TYPES = {"bigint": "bigint", "int": "integer", "text": "text", "time": "timestamptz", "bool": "boolean"}
 
@@ -51,6 +54,8 @@ def expand(text: str, dialect: Dialect) -> str:
     seconds = r"(julianday(\2) - julianday(\1)) * 86400" if dialect == "sqlite" else r"EXTRACT(EPOCH FROM \2 - \1)"
     text = _SECONDS.sub(seconds, text)
     text = _AT.sub(r":\1" if dialect == "sqlite" else r"CAST(:\1 AS timestamptz)", text)
+    text = _EACH.sub(r"json_each(\1, '$.\2')" if dialect == "sqlite" else r"json_array_elements(CAST(\1 AS json)->'\2')", text)
+    text = _ITEM.sub(r"json_extract(\1, '$[\2]')" if dialect == "sqlite" else r"(\1->>\2)", text)
     for word, meaning in _WORDS[dialect].items():
         text = re.sub(rf"{word}\b", meaning.replace("\\", r"\\"), text)
     return text

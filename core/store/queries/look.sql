@@ -7,6 +7,13 @@ SELECT * FROM notification_stats_24h ORDER BY notification_type
 -- rule_stats --
 SELECT rule, COUNT(*) AS times FROM webhook_events WHERE created_at >= @yesterday AND rule IS NOT NULL AND NOT is_test GROUP BY rule ORDER BY times DESC
 
+-- rule_verdicts --
+-- Every rule is asked, but one names the reason: here each counts that said "no" or "later" to an event.
+SELECT @item(v.value, 0) AS rule, @item(v.value, 1) AS verdict, COUNT(DISTINCT j.event_id) AS times
+FROM journal j JOIN webhook_events e ON e.event_id = j.event_id AND NOT e.is_test, @each(j.detail, verdicts) AS v
+WHERE j.at >= @yesterday AND j.detail IS NOT NULL AND @item(v.value, 1) IN ('no', 'later')
+GROUP BY 1, 2
+
 -- refused --
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
 

@@ -1,0 +1,144 @@
+"""What `vestnik plugins` tells: every plugin there is, switched on or not, its keys, and how often each rule said no."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from core import discovery, hooks
+from core.config import STAGES, Configuration, near
+from core.contract import check_module, config_class_of
+from core.errors import VestnikError
+from core.hooks import Hooks, Plugin
+from core.keys import keys, spell
+
+_SECRETS = ("token", "key", "secret", "password", "proxy", "api_id")
+Counts = Mapping[str, Mapping[str, int]]  # rule → "no" or "later" → events of the last 24 hours
+
+
+def overview(found: Hooks, config: Configuration, said: Counts, console: Console) -> None:
+    """All that are on, in the order in which they are asked; then those that are off, and those that have no table."""
+    for stage in STAGES:
+        console.print(f"[bold]{stage}[/]")
+        for plugin in found.stage(stage):
+            console.print(f"  [bold]{plugin.name}[/]: {plugin.origin}; {_state(plugin)}; {', '.join(plugin.calls)}")
+            lines = [Text(line) for line in (_first(plugin.module), *_said(plugin, said))]
+            console.print(Padding(Group(*lines, *_grid(plugin)), (0, 0, 0, 4)), soft_wrap=False)
+    on = {plugin.name for plugin in found.plugins}
+    off, absent = [], []
+    for stage in STAGES:
+        tables = dict.fromkeys(
+            [*config.tables.get(stage, ()), *(name for below in config.overrides.values() for name in below[stage])]
+        )
+        off += [f"{stage}.{name}" for name in tables if f"{stage}.{name}" not in on]
+        absent += [f"{stage}.{name}" for name in sorted(discovery.known(stage, config) - set(tables))]
+    if off:
+        console.print(f"off: {', '.join(off)}")
+    if absent:
+        console.print(f"no table in {config.path.name}: {', '.join(absent)}")
+    console.print("`vestnik plugins NAME` shows one in full, switched on or not.")
+
+
+def _grid(plugin: Plugin) -> list[Table]:
+    """The keys, one on a line."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for key in keys(plugin.config_class):
+        grid.add_row(*map(Text, (key.name, f"{key.kind}; {key.default or 'unset'}", key.comment)))
+    return [grid] if grid.rows else []
+
+
+def _said(plugin: Plugin, said: Counts) -> list[str]:
+    """How often a rule said no; nothing for what is no rule."""
+    counts = said.get(plugin.short, {})
+    no, later = counts.get("no", 0), counts.get("later", 0)
+    return [f"In the last 24 hours: said no to {no} events, later to {later}."] if plugin.stage == "filter" else []
+
+
+def named(name: str, found: Hooks, config: Configuration) -> list[Plugin]:
+    """The plugins of a name, such as `filter.own` or `own`; one that is off is imported to be shown. Raises `VestnikError`."""
+    on = [plugin for plugin in found.plugins if name in (plugin.name, plugin.short)]
+    off = [_off(stage, short, config) for stage, short in _all(config) if name in (f"{stage}.{short}", short)]
+    wanted = on + [plugin for plugin in off if plugin.name not in [entry.name for entry in on]]
+    if not wanted:
+        there = sorted({f"{stage}.{short}" for stage, short in _all(config)} | {plugin.name for plugin in found.plugins})
+        raise VestnikError(f"{name}: there is no such plugin{near(name, there)}")
+    return wanted
+
+
+def _all(config: Configuration) -> list[tuple[str, str]]:
+    tables = [(stage, name) for stage in STAGES for name in config.tables.get(stage, {})]
+    return list(dict.fromkeys([*tables, *((stage, name) for stage in STAGES for name in sorted(discovery.known(stage, config)))]))
+
+
+def _off(stage: str, short: str, config: Configuration) -> Plugin:
+    module, origin = hooks.find(stage, short, config)
+    calls, config_class = check_module(stage, short, module), config_class_of(stage, short, module)
+    return Plugin(stage, short, module, origin, calls, "abstain", config_class, {})
+
+
+def in_full(plugin: Plugin, said: Counts, console: Console) -> None:
+    """One plugin: what it does, its hooks, its keys with what they are now."""
+    console.print(f"[bold]{plugin.name}[/] ({plugin.origin}; {_state(plugin)})")
+    console.print(Text(f"{inspect.getdoc(plugin.module) or ''}\n"))
+    console.print(f"file: {_place(plugin)}")
+    console.print(f"hooks: {', '.join(plugin.calls)}")
+    if plugin.stage == "filter":
+        console.print(f"if it breaks: {'the message is held' if plugin.on_error == 'hold' else 'it is left out'}")
+    for sentence in _said(plugin, said):
+        console.print(sentence)
+    known = keys(plugin.config_class)
+    if not known:
+        console.print("It has no keys of its own.")
+        return
+    set_for = {company: config for company, config in plugin.configs.items() if config is not None}
+    table = Table(header_style="bold")
+    for name in ("key", "type", "default", *(f"now ({company})" if company else "now" for company in set_for), "comment"):
+        table.add_column(name)
+    for key, entry in zip(known, msgspec.structs.fields(plugin.config_class), strict=True):
+        now = [_now(key.name, getattr(config, entry.name)) for config in set_for.values()]
+        table.add_row(*map(Text, (key.name, key.kind, key.default or "unset", *now, key.comment)))
+    console.print(table, soft_wrap=False)
+
+
+def _now(name: str, value: Any) -> str:
+    if any(word in name for word in _SECRETS):
+        return "set" if value else "unset"
+    return spell(value) or "unset"
+
+
+def _state(plugin: Plugin) -> str:
+    return f"on for {on_for(plugin)}" if plugin.configs else "off"
+
+
+def on_for(plugin: Plugin) -> str:
+    """ "all", "all but 962302", "962302": whom a plugin works for."""
+    off = [str(company) for company, config in plugin.configs.items() if company and config is None]
+    on = [str(company) for company, config in plugin.configs.items() if company and config is not None]
+    if plugin.configs.get(0) is not None:
+        return "all" + (f" but {', '.join(off)}" if off else "") + (f" (own keys: {', '.join(on)})" if on else "")
+    return ", ".join(on) or "nobody"
+
+
+def _first(module: Any) -> str:
+    return (inspect.getdoc(module) or "").partition("\n")[0]
+
+
+def _place(plugin: Plugin) -> str:
+    file = getattr(plugin.module, "__file__", None)
+    return os.path.relpath(file) if file else "none"
+
+
+def counted(rows: list[dict[str, Any]]) -> Counts:
+    """Rows of `rule_verdicts` → the counts by rule."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["rule"], {})[row["verdict"]] = row["times"]
+    return found
