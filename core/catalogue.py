@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from core import discovery, hooks
+from core import discovery
 from core.config import STAGES, Configuration, near
 from core.contract import check_module, config_class_of
 from core.errors import VestnikError
@@ -79,7 +79,9 @@ def _all(config: Configuration) -> list[tuple[str, str]]:
 
 
 def _off(stage: str, short: str, config: Configuration) -> Plugin:
-    module, origin = hooks.find(stage, short, config)
+    table = config.tables.get(stage, {}).get(short) or {}
+    named = {key: value for key, value in table.items() if key == "module"}
+    module, origin = discovery.find(stage, short, named, config)
     calls, config_class = check_module(stage, short, module), config_class_of(stage, short, module)
     return Plugin(stage, short, module, origin, calls, "abstain", config_class, {})
 

@@ -56,9 +56,9 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
 class Alert(Struct, frozen=True, forbid_unknown_fields=True):
     """Whom to tell when a person is needed."""
 
-    phone: str | None = None  # the owner's; alerts go there
-    channel: str | None = None  # over this channel; unset: the first that works
-    every: Duration = Duration("1h")  # the same alert at most so often
+    phone: str | None = None  # the owner's; unset: alerts stand in `stats` and the log alone
+    channels: tuple[str, ...] = ()  # tried in this order, never over the account that the alert is about; empty: those of [route]
+    every: Duration = Duration("1h")  # what is over and comes back is told at most so often
 
 
 class Plugins(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +76,7 @@ class SalonTable(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str | None = None  # such as "Europe/Moscow"; unset: the offset that the source gives
     region: str = "RU"  # of phone numbers without a country code
     route: dict[str, Any] = {}  # [salon.ID.route]: keys of [route] that differ here
+    alert: dict[str, Any] = {}  # [salon.ID.alert]: keys of [alert] that differ here
     source: dict[str, Any] = {}  # [salon.ID.source.NAME]: keys of a plugin that differ here; so with the other stages
     filter: dict[str, Any] = {}  # [salon.ID.filter.NAME]
     render: dict[str, Any] = {}  # [salon.ID.render.NAME]
@@ -96,6 +97,7 @@ class Configuration(Struct, frozen=True):
     salons: Mapping[int, Salon] = {}
     overrides: Mapping[int, Mapping[str, Mapping[str, dict[str, Any]]]] = {}  # salon → stage → name → keys
     routes: Mapping[int, Route] = field(default_factory=dict)
+    alerts: Mapping[int, Alert] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -104,6 +106,9 @@ class Configuration(Struct, frozen=True):
 
     def route_of(self, company_id: int | None) -> Route:
         return self.routes.get(company_id or 0, self.route)
+
+    def alert_of(self, company_id: int | None) -> Alert:
+        return self.alerts.get(company_id or 0, self.alert)
 
     def salon_of(self, company_id: int | None) -> Salon:
         return self.salons.get(company_id or 0) or Salon(id=company_id or 0)
@@ -140,6 +145,7 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
     salons: dict[int, Salon] = {}
     overrides: dict[int, dict[str, dict[str, dict[str, Any]]]] = {}
     routes: dict[int, Route] = {}
+    alerts: dict[int, Alert] = {}
     for key, table in raw.get("salon", {}).items():
         place = f"salon.{key}"
         if not re.fullmatch(r"[1-9]\d{0,17}", key):
@@ -155,18 +161,33 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
         if decoded.route:
             merged = {**raw.get("route", {}), **decoded.route}
             routes[number] = decode_settings(Route, merged, path, f"{place}.route", environ)
+        if decoded.alert:
+            alerts[number] = _alert({**raw.get("alert", {}), **decoded.alert}, path, f"{place}.alert", environ)
     return Configuration(
         path=path,
         server=decode_settings(Server, raw.get("server", {}), path, "server", environ),
         database=decode_settings(Database, raw.get("database", {}), path, "database", environ),
         route=decode_settings(Route, raw.get("route", {}), path, "route", environ),
-        alert=decode_settings(Alert, raw.get("alert", {}), path, "alert", environ),
+        alert=_alert(raw.get("alert", {}), path, "alert", environ),
         plugins=decode_settings(Plugins, raw.get("plugins", {}), path, "plugins", environ),
         tables=tables,
         salons=salons,
         overrides=overrides,
         routes=routes,
+        alerts=alerts,
     )
+
+
+def _alert(table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str]) -> Alert:
+    found = decode_settings(Alert, table, path, place, environ)
+    if found.phone is None:
+        return found
+    from core.phones import parse_phone
+
+    number, missing = parse_phone(found.phone)
+    if number is None:
+        raise ConfigError(f"{path} [{place}] phone: {missing}; write it as +79000000088")
+    return msgspec.structs.replace(found, phone=number)
 
 
 def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str] | None = None) -> T:

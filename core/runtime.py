@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from uuid import uuid4
 import httpx
 
 from core import limits
+from core.alerts import Alerts
 from core.config import Configuration
 from core.hooks import Hooks
 from core.http import make_client
@@ -24,7 +24,6 @@ from core.store.people import Health
 SOURCE_PACE: Rates = ((5, 1.0), (200, 60.0))  # requests in seconds: what booking APIs allow
 
 Clock = Callable[[], datetime]
-log = logging.getLogger("vestnik.alert")
 
 
 def utc_now() -> datetime:
@@ -75,6 +74,7 @@ class Runtime:
         self.chance = chance or random.Random()
         self.owner = uuid4().hex[:12]
         self.work = Bell()  # something may be due
+        self.alerts = Alerts(self)
         self.health: dict[tuple[str, int], Health] = {}
         self.recorders = Recorders(self)
         self._clients: dict[tuple[str | None, str | None, Rates], httpx.AsyncClient] = {}
@@ -95,16 +95,11 @@ class Runtime:
         """The client for a source: its sender counts requests, and shuts out who asks too often."""
         return self.http(config, SOURCE_PACE)
 
-    async def alert(self, key: str, text: str) -> None:
-        """A person has to see it: in the log, in `stats` and on the page; the same one once an hour."""
-        if await self.store.people.alert(key, text, self.now(), self.config.alert.every):
-            log.error("outcome=alert key=%s reason=%s", key.replace(" ", "_"), text)
-
     async def breathe(self) -> None:
         """After a plugin that hung: call a person, and let all others go on before the next one is asked."""
         late, self.hooks.late = self.hooks.late, {}
         for name, why in late.items():
-            await self.alert(f"late {name}", f"{name}: {why}; mend it, or switch it off")
+            await self.alerts.late(name, why)
         await asyncio.sleep(limits.BREATH)
 
     async def close(self) -> None:
@@ -113,3 +108,4 @@ class Runtime:
 
     async def load_health(self) -> None:
         self.health = {(entry.transport, entry.account): entry for entry in await self.store.people.health()}
+        await self.alerts.load()

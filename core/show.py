@@ -60,7 +60,14 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
     _rows("Rules that kept silent", found["rules"], console)
     _rows("Refused requests (lost for ever)", found["refused"], console)
     _rows("Transports out of order", found["health"], console)
-    _rows("Alerts", [{key: row[key] for key in ("text", "count", "last_at")} for row in found["alerts"]], console)
+    alerts = [
+        {
+            **{key: row[key] for key in ("text", "count", "last_at", "over_at")},
+            "told": " ".join(filter(None, (row["channel"], row["status"]))),
+        }
+        for row in found["alerts"]
+    ]
+    _rows("Alerts", alerts, console)
     _rows(
         "Parked events (vestnik replay)",
         [{key: row[key] for key in ("event_id", "event_type", "record_id", "reason")} for row in found["parked"]],

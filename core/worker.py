@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from core.alerts import Cause
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
 from core.pipeline import receive
@@ -21,7 +22,7 @@ log = logging.getLogger("vestnik.worker")
 _IDLE = 1.0  # seconds between looks when nobody rings: another node may have stored something
 _BLOCKED = 0.5  # due, and not to be had: leased elsewhere, or behind something else of its booking
 _STOP_WITHIN = 8.0
-_HOUR = 3600.0
+_HOUR, _MINUTE = 3600.0, 60.0
 _SILENT_FOR = timedelta(hours=3)  # webhooks that tell nothing while polls find changes
 
 
@@ -46,6 +47,7 @@ class Worker:
             ("callbacks", self.callbacks.step, self._until_callback),
             ("time", self.housekeep, _every(5.0)),
             ("time", self.prune, _every(_HOUR)),
+            ("time", self.alert, _every(_MINUTE)),
         ]
         self._tasks = [asyncio.create_task(self._loop(kind, step, idle), name=step.__qualname__) for kind, step, idle in loops]
         self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self._rung), name="listen"))
@@ -88,7 +90,7 @@ class Worker:
         busy = True
         while busy:
             busy = False
-            for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step):
+            for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step, self.run.alerts.look):
                 busy |= bool(await step())
             await self.decider.finish()
             await self.sender.finish()
@@ -137,6 +139,10 @@ class Worker:
                 wait = min(timedelta(seconds=30) * 2 ** min(health.failures, 5), timedelta(minutes=15))
                 await self.run.store.people.pause(name, account, str(wrong), now + wait, now)
         await self.run.load_health()
+
+    async def alert(self) -> int:
+        await self.run.alerts.look()
+        return 0
 
     async def prune(self) -> int:
         database = self.run.config.database
@@ -227,16 +233,21 @@ class Worker:
             await inbox.receive([event for event in events if event.event_id in fresh])
             self.run.work.set()
         await people.set_poll_point(plugin.short, company, now, now if fresh and since else None)
-        if fresh and since is not None:
-            await self._warn_of_silence(plugin.short, company, now)
+        await self._watch_webhooks(plugin.short, company, now, unheard=bool(fresh) and since is not None)
         return len(fresh)
 
-    async def _warn_of_silence(self, source: str, company: int, now: datetime) -> None:
+    async def _watch_webhooks(self, source: str, company: int, now: datetime, *, unheard: bool) -> None:
+        """`unheard`: a poll found what no webhook had told. Where none comes at all, its address is wrong."""
+        cause = Cause("silent", source, company)
+        if not unheard and cause.key not in self.run.alerts.open:
+            return
         last = await self.run.store.inbox.last_webhook(source, company)
-        if last is None or now - last > _SILENT_FOR:
-            since = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "at all"
-            text = f"salon {company}: no webhook of {source} has come {since}, although bookings change; check its address and secret there"
-            await self.run.alert(f"silent {source} {company}", text)
+        if last is not None and now - last <= _SILENT_FOR:
+            await self.run.alerts.over(cause)
+        elif unheard:
+            since, russian = (f"since {last:%Y-%m-%d %H:%M} UTC", f"с {last:%d.%m %H:%M} UTC") if last else ("at all", "совсем")
+            text = f"Вебхуков от {source} нет {russian}, хотя записи меняются. Проверьте в его настройках адрес и секрет."
+            await self.run.alerts.tell(cause, text, company, f"no webhook has come {since}, although bookings change")
 
 
 def _every(seconds: float) -> Callable[[], Awaitable[float]]:

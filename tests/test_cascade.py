@@ -116,7 +116,8 @@ async def _play(
             gateway.always(QUIET)
             table = gateway.settings(await stack.enter_async_context(serving(gateway)))
             if name == "second":
-                tables["salon"] = {"962303": {**SALON, "send": {"green_api": table}}}
+                others = tables.get("salon", {})
+                tables["salon"] = {**others, "962303": {**SALON, **others.get("962303", {}), "send": {"green_api": table}}}
             else:
                 send[name] = table
         raw = settings(url, send=send, route={"channels": list(channels), **(route or {})}, **tables)
@@ -296,7 +297,8 @@ def test_a_session_lost_in_mid_batch(both: Play) -> None:
         await app.settle()
         assert (len(green.ledger), green.calls) == (3, called + 1)
         assert [text for text in await app.alerts() if "green_api" in text] == [
-            "green_api is out of order: the instance is out of order or not paid for: see its console"
+            "green_api не работает (the instance is out of order or not paid for: see its console). "
+            "Клиентам пишем по другим каналам, если они есть. Проверьте кабинет и ключи."
         ]
 
     both(story, "green_api", "smsc", second=True)

@@ -995,7 +995,8 @@ def test_a_broken_safety_rule_holds(play: Play, tmp_path: Path) -> None:
         told = await app.story(told["event_id"])
         assert (told["status"], await app.texts()) == ("parked", [])
         assert [row["text"] for row in await app.rows("SELECT text FROM alerts")] == [
-            "an event is parked: broken is broken: RuntimeError: boom"
+            "Событие не обработано (broken is broken: RuntimeError: boom). Исправьте причину, затем: vestnik replay "
+            + told["event_id"]
         ]
 
     play(story, plugins={"path": ["."]}, filter={"broken": {}})

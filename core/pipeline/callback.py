@@ -118,7 +118,7 @@ class Callbacks:
         row = matched.row
         if row is None:
             return False
-        if matched.status in ("delivered", "read") and row.phone:
+        if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
@@ -142,9 +142,10 @@ class Callbacks:
     async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
         if item.working:
             await self.run.store.people.works(row.transport, row.account, now)
+            await self.run.alerts.works(row.transport, row.account)
         else:
             await self.run.store.people.pause(row.transport, row.account, item.reason, now + timedelta(seconds=30), now)
-            await self.run.alert(f"transport {row.transport} {row.account}", f"{row.transport} is out of order: {item.reason}")
+            await self.run.alerts.out_of_order(row.transport, row.account, item.reason)
         await self.run.load_health()
 
     async def ask_gateways(self) -> int:

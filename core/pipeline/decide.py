@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from core import retry
+from core.alerts import Cause
 from core.failpoint import reach
 from core.model import Case, Contact, Event, EventFacts, Ignored, Later, Outcome
 from core.phones import mask
@@ -158,7 +159,12 @@ class Decider:
             )
             for end in (end for decision, ok in zip(decisions, won, strict=True) if ok for end in decision.ends):
                 if end.status == "parked":
-                    await self.run.alert(f"parked {end.rule or end.row.source}", f"an event is parked: {end.reason}")
+                    await self._alert(end)
+
+    async def _alert(self, end: EventEnd) -> None:
+        cause = Cause("parked", end.rule or end.row.source, end.row.company_id or 0)
+        text = f"Событие не обработано ({end.reason}). Исправьте причину, затем: vestnik replay {end.row.event_id}"
+        await self.run.alerts.tell(cause, text, end.row.company_id, f"an event is parked: {end.reason}")
 
     async def _save(self, decisions: list[Decision], persons: Mapping[int, People]) -> list[bool]:
         """Write them. What may leave at once is leased to us as it is written, and handed to the sender; the rest it claims."""

@@ -79,7 +79,7 @@ class Departure:
             return self.end(row, "superseded", now, "the client has been told meanwhile")
         told = state.snapshot if row.state_key is not None else row.told
         before = state.announced if row.step == 0 and row.state_key is not None else row.known_before
-        judgement = rules.ask(self.run.hooks, self._case(row, told, before, person), now)
+        judgement = self._judge(row, self._case(row, told, before, person), now)
         if judgement.held is not None:
             return self.end(row, "pending", now, judgement.held, due_at=now + retry.backoff(row.attempts + 1, self.run.chance))
         if isinstance(judgement.verdict, Deferred):
@@ -87,7 +87,7 @@ class Departure:
         if isinstance(judgement.verdict, Suppressed):
             return self._kept_back(row, judgement.rule, judgement.verdict, now)
         plugin = route.transport(self.run.hooks, row.transport, row.company_id)
-        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
         hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
         way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
         if hop is None:
@@ -108,6 +108,10 @@ class Departure:
         address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
         note = "; ".join((*judgement.abstained, *rendered.left_out)) or None
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
+
+    def _judge(self, row: Notification, case: Case, now: datetime) -> rules.Judgement:
+        """The rules are for clients: nobody keeps an alert from the owner."""
+        return rules.Judgement(None, None, ()) if row.ours else rules.ask(self.run.hooks, case, now)
 
     def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:
         changed_at = told.changed_at if told else None
@@ -177,7 +181,7 @@ class Departure:
         return found
 
     def further(self, row: Notification, kin: Sequence[Notification], state: State, person: People, now: datetime) -> Onwards:
-        hops = route.hops(self.run.hooks, self.run.config, row.company_id, person.won_channel)
+        hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
         way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
         hop = way[0] if way and retry.fits(now, row.deadline_at) else None
         gave_up, following = row.status == "failed", None
@@ -194,7 +198,7 @@ class Departure:
         """Requests that were open when their worker died."""
         now, ends = self.run.now(), []
         for row in rows:
-            way = route.hops(self.run.hooks, self.run.config, row.company_id)
+            way = route.of(self.run.hooks, self.run.config, row)
             hop = next((hop for hop in way if hop.plugin.short == row.transport), None)
             watch: dict[str, datetime] = {}
             if hop is not None:

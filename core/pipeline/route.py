@@ -7,6 +7,9 @@ from msgspec import Struct
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
 from core.model import Channel
+from core.store.rows import Notification
+
+ALERT = "alert"  # to the owner, by [alert]
 
 
 class Hop(Struct, frozen=True):
@@ -22,6 +25,22 @@ def hops(hooks: Hooks, config: Configuration, company_id: int | None, won: str |
     route = config.route_of(company_id)
     found = [hop for name in route.channels if (hop := _carrier(hooks, name, route.transport.get(name), company_id)) is not None]
     return sorted(found, key=lambda hop: hop.channel.name != won) if won else found
+
+
+def of(hooks: Hooks, config: Configuration, row: Notification, won: str | None = None) -> list[Hop]:
+    """The route of one message: a client's by `[route]`, an alert by `[alert]`."""
+    if row.ours and row.notification_type == ALERT:
+        return alert(hooks, config, row.company_id, row.event_id)
+    return hops(hooks, config, row.company_id, won)
+
+
+def alert(hooks: Hooks, config: Configuration, company_id: int | None, event_id: str) -> list[Hop]:
+    """Over what the owner is told: not over the account that the alert is about, which stands in its `event_id`."""
+    channels, chosen = config.alert_of(company_id).channels, config.route_of(company_id)
+    found = [_carrier(hooks, name, chosen.transport.get(name), company_id) for name in channels or chosen.channels]
+    _, kind, *about = event_id.split(" ")
+    avoided = tuple(about[:2]) if kind in ("transport", "content") else ()
+    return [hop for hop in found if hop is not None and (hop.plugin.short, str(hop.account)) != avoided]
 
 
 def untried(route: list[Hop], tried: set[str]) -> list[Hop]:

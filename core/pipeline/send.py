@@ -194,6 +194,7 @@ class Sender:
         match result:
             case Sent():
                 await self._works(hop, now)
+                await self.run.alerts.works(hop.plugin.short, hop.account, row.notification_type)
                 return self.judge.end(
                     row,
                     "sent",
@@ -208,12 +209,9 @@ class Sender:
             case Rejected():
                 if result.unbind and leaving.address.binding:
                     await self.run.store.people.unbind(hop.plugin.short, hop.account, leaving.address.binding)
-                if result.scope == "recipient":
+                if result.scope == "recipient" or row.ours:
                     return self.judge.onwards(row, way, now, result.reason)
-                await self.run.alert(
-                    f"content {hop.plugin.short} {row.notification_type}",
-                    f"{hop.plugin.short} refuses the text or template: {result.reason}",
-                )
+                await self.run.alerts.refused_content(hop.plugin.short, hop.account, row.notification_type, result.reason)
                 return self.judge.end(row, "failed", now, result.reason, attempted=row.step == 0)
             case Retry(scope="transport"):
                 until = await self._pause(hop, result, now)
@@ -237,14 +235,14 @@ class Sender:
         await self.run.store.people.pause(*account, result.reason, until, now)
         await self.run.load_health()
         if result.alert:
-            await self.run.alert(f"transport {account[0]} {account[1]}", f"{account[0]} is out of order: {result.reason}")
+            await self.run.alerts.out_of_order(*account, result.reason)
         return until
 
     async def _finish(self, ends: Sequence[Finish]) -> None:
         written = await self.run.store.deliveries.finish(ends)
         if any(end.next is not None or end.status == "pending" for end in ends):
             self.run.work.set("messages")
-        self.run.recorders.tell([outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok])
+        self.run.recorders.tell([outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok and not end.row.ours])
 
     async def fall_back(self) -> int:
         """Messages that were not delivered in time, or given up by their gateway, go on by the next channel; where there is none, that is noted."""

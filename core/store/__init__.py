@@ -9,6 +9,7 @@ from typing import IO
 
 from core.errors import StoreError
 from core.store import sql
+from core.store.alerts import AlertStore
 from core.store.decisions import Decisions
 from core.store.deliveries import Deliveries
 from core.store.engine import Engine, Full, Lane, dialect_of
@@ -28,7 +29,7 @@ _READS = ("read", "watch", "look")
 
 
 class Store:
-    """One database, opened. `inbox`, `decisions`, `deliveries`, `people` and `look` are its rooms."""
+    """One database, opened. `inbox`, `decisions`, `deliveries`, `people`, `alerts` and `look` are its rooms."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -46,6 +47,7 @@ class Store:
         self.decisions = Decisions(engine, lane("decide"), lane("read"))
         self.deliveries = Deliveries(engine, lane("deliver"), lane("mark"), lane("watch"))
         self.people = PeopleStore(engine, lane("people"), lane("watch"))
+        self.alerts = AlertStore(lane("people"), lane("watch"))
         self.look = Look(engine, lane("people"), lane("look"))
         self._lock: IO[str] | None = None
 

@@ -42,6 +42,7 @@ class Look:
             "prune_notifications": before,
             "prune_journal": before,
             "prune_callbacks": now - keep_bodies,
+            "prune_alerts": before,
             "prune_bookings": before,
         }
         counts: dict[str, int] = {}
@@ -58,7 +59,7 @@ class Look:
         digits = f"%{phone.lstrip('+')}%"
         events = (await run(statement("erase_events"), [{"phone": phone, "digits": digits}]))[0]
         await run(statement("erase_journal"), [{"rows": [{"event_id": row["event_id"]} for row in events]}])
-        messages = (await run(statement("erase_notifications"), [{"phone": phone}]))[0]
+        messages = (await run(statement("erase_notifications"), [{"phone": phone, "digits": digits}]))[0]
         bookings = (await run(statement("erase_bookings"), [{"phone": phone}]))[0]
         contacts = (await run(statement("erase_contact"), [{"phone": phone}]))[0]
         await run(statement("erase_bindings"), [{"phone": phone}])

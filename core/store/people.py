@@ -1,4 +1,4 @@
-"""What gateways and people tell us: inbound messages, opt-outs, bindings, the health of transports, alerts, and how far polls have come."""
+"""What gateways and people tell us: inbound messages, opt-outs, bindings, the health of transports, and how far polls have come."""
 
 from __future__ import annotations
 
@@ -173,14 +173,6 @@ class PeopleStore:
     async def health(self) -> list[Health]:
         found = await self._read.submit(statement("health"), [{}])
         return [Health(r["transport"], r["account"], r["reason"], r["failures"], when(r["paused_until"])) for r in found[0]]
-
-    async def alert(self, key: str, text: str, now: datetime, every: timedelta) -> bool:
-        """Note an alert; whether a person should be told now (the same one at most once in `every`)."""
-        row = (await self._run("alert", key=key, text=text, now=now))[0]
-        told = when(row["told_at"])
-        if told is not None and now - told < every:
-            return False
-        return bool(await self._run("alert_told", key=key, now=now, before=now - every))
 
     async def poll_point(self, source: str, company: int) -> datetime | None:
         found = await self._run("poll_point", source=source, company=company)

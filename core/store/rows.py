@@ -141,6 +141,9 @@ class JournalLine(Struct, frozen=True):
     detail: str | None = None
 
 
+OURS = "vestnik"  # the source of what we say for ourselves: alerts, answers, tests. It counts as no client's notification.
+
+
 class Notification(Struct, frozen=True, kw_only=True):
     """One row of `booking_notifications`. A new one has id 0 and no token."""
 
@@ -177,6 +180,11 @@ class Notification(Struct, frozen=True, kw_only=True):
     checks: int = 0
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether we say it for ourselves: no rule for clients, no statistics and no cascade of theirs knows it."""
+        return self.source == OURS
 
     @property
     def key(self) -> Key | None:

@@ -226,7 +226,9 @@ def test_a_booking_is_told_without_the_rule_that_hangs(play: Play, tmp_path: Pat
         assert told["journal"][-1]["reason"] == "slow abstained: took longer than 0.5 s"
         assert told["notifications"][0]["error"] == "slow abstained: took longer than 0.5 s"
         alerts = await app.rows("SELECT text FROM alerts")
-        assert [row["text"] for row in alerts] == ["filter.slow: filter took longer than 0.5 s; mend it, or switch it off"]
+        assert [row["text"] for row in alerts] == [
+            "Плагин filter.slow мешает работе (filter took longer than 0.5 s). Исправьте его или выключите."
+        ]
         metrics = (await app.http.get("/metrics")).text
         assert 'vestnik_plugin_failures_total{hook="filter",kind="hung",plugin="filter.slow"}' in metrics
 

@@ -16,7 +16,7 @@ JOIN contacts c ON c.phone = r.phone AND c.company_id IN (0, r.company_id)
 SELECT r.n, n.sent_at
 FROM @rows r(n int, phone text, company_id bigint)
 JOIN booking_notifications n ON n.phone = r.phone AND n.sent_at > :since
-WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step = 0
+WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step = 0 AND n.source <> 'vestnik'
 ORDER BY n.sent_at
 
 -- save_bookings --

@@ -18,7 +18,8 @@ GROUP BY 1, 2
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
 
 -- dead_letters --
-SELECT * FROM booking_notifications WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test ORDER BY id DESC LIMIT :most
+SELECT * FROM booking_notifications WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik'
+ORDER BY id DESC LIMIT :most
 
 -- parked_events --
 SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY id DESC LIMIT :most
@@ -80,6 +81,10 @@ RETURNING id
 DELETE FROM callbacks WHERE id IN (SELECT id FROM callbacks WHERE created_at < :before ORDER BY created_at LIMIT :most)
 RETURNING id
 
+-- prune_alerts --
+DELETE FROM alerts WHERE key IN (SELECT key FROM alerts WHERE last_at < :before ORDER BY last_at LIMIT :most)
+RETURNING key
+
 -- prune_bookings --
 -- Long after the visit, so that a late edit of an old record is not taken for a new booking while its events are kept.
 DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
@@ -95,7 +100,8 @@ RETURNING event_id
 DELETE FROM journal WHERE event_id IN (SELECT r.event_id FROM @rows r(event_id text))
 
 -- erase_notifications --
-DELETE FROM booking_notifications WHERE phone = :phone
+-- What was written to the owner about a client names the client.
+DELETE FROM booking_notifications WHERE phone = :phone OR (source = 'vestnik' AND (body LIKE :digits OR message LIKE :digits))
    OR (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
 RETURNING id
 

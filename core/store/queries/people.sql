@@ -65,17 +65,6 @@ WHERE transport = :transport AND account = :account
 -- health --
 SELECT * FROM transport_health
 
--- alert --
-INSERT INTO alerts (key, text, first_at, last_at) VALUES (:key, :text, :now, :now)
-ON CONFLICT (key) DO UPDATE SET text = excluded.text, count = alerts.count + 1, last_at = excluded.last_at
-RETURNING count, told_at
-
--- alert_told --
-UPDATE alerts SET told_at = :now WHERE key = :key AND (told_at IS NULL OR told_at <= :before) RETURNING key
-
--- alerts --
-SELECT * FROM alerts WHERE last_at >= :since ORDER BY last_at DESC
-
 -- poll_point --
 SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
 
