@@ -92,6 +92,7 @@ class Worker:
             busy = False
             for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step, self.run.alerts.look):
                 busy |= bool(await step())
+            busy |= bool(self.sender.busy())  # who found no slot is still due
             await self.decider.finish()
             await self.sender.finish()
         await self.run.recorders.finish()

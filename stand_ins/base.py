@@ -32,10 +32,11 @@ _Asked = TypeVar("_Asked")
 
 
 class StandIn(ABC):
-    """One messaging API. `config` are keys of its plugin's `Config` that fit; `settings` adds the address."""
+    """One messaging API. `config` are keys of its plugin's `Config` that fit; `settings` adds the address, and `pace`."""
 
     name: ClassVar[str]
     config: ClassVar[dict[str, str]]
+    pace: ClassVar[dict[str, Any]] = {}  # keys that lift its limits: nobody waits for a stand-in
     folders: ClassVar[tuple[str, ...]] = ()  # of bodies, where not `name` alone
     reports: ClassVar[tuple[str, ...]] = ("sent", "delivered", "read")
     refused: ClassVar[str] = "error.401"  # the body for a wrong key
@@ -112,7 +113,7 @@ class StandIn(ABC):
     @classmethod
     def settings(cls, base_url: str) -> dict[str, Any]:
         """The table `[send.NAME]` that speaks to it."""
-        return {"base_url": base_url, **cls.config}
+        return {"base_url": base_url, **cls.config, **cls.pace}
 
     def plan(self, *scenarios: str | Scenario) -> None:
         """What happens to the next messages, one each. Raises ValueError for an answer nobody knows."""

@@ -17,6 +17,7 @@ _UPDATES = {"sent": "server_ack", "delivered": "delivery_ack", "read": "read", "
 class Evolution(StandIn):
     name = "evolution"
     config: ClassVar[dict[str, str]] = {"instance": "salon", "api_key": "evolution-key", "webhook_token": "evolution-hook"}
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "first_contacts": 0}
     session_down = "error.400_connection_closed"
     recorded_id = "3EB0F1E2D3C4B5A69788"
 

@@ -16,6 +16,7 @@ from stand_ins.scenario import Accepted
 class GreenApi(StandIn):
     name = "green_api"
     config: ClassVar[dict[str, str]] = {"id_instance": "1101000001", "token": "green-token", "webhook_token": "green-hook"}
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "first_contacts": 0}
     session_down = "error.400_not_authorized"
     recorded_id = "3EB0C767D097B7C7C030"
     prefix = "/waInstance{instance}"
@@ -51,6 +52,7 @@ class GreenApi(StandIn):
 
 class GreenApiMax(GreenApi):
     name = "green_api_max"
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s"}
     folders = ("green_api", "green_api_max")
     recorded_id = "1763970000000"
     prefix = "/v3/waInstance{instance}"

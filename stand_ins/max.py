@@ -16,6 +16,7 @@ from stand_ins.scenario import Accepted
 class Max(StandIn):
     name = "max"
     config: ClassVar[dict[str, str]] = {"token": "max-token", "webhook_secret": "max-hook"}
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "recipient_gap": "0s"}
     reports = ()
     recorded_id = "mid.000000000adf429c019d47d58f2b3d9e"
     recorded_chat = "123456789"

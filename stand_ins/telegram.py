@@ -16,6 +16,7 @@ from stand_ins.scenario import Accepted
 class Telegram(StandIn):
     name = "telegram"
     config: ClassVar[dict[str, str]] = {"token": "123456789:telegram-token", "webhook_secret": "telegram-hook"}
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "recipient_gap": "0s"}
     reports = ()
     recorded_id = "1365"
     recorded_chat = "987654321"

@@ -20,6 +20,7 @@ _ACKS = {"sent": "server", "delivered": "device", "read": "read", "failed": "err
 class Waha(StandIn):
     name = "waha"
     config: ClassVar[dict[str, str]] = {"session": "default", "api_key": "waha-key", "webhook_hmac_key": "waha-hook"}
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "first_contacts": 0}
     session_down = "error.422_session_not_working"
     recorded_id = "3EB0A1B2C3D4E5F60718"
 

@@ -21,6 +21,7 @@ class Wazzup(StandIn):
         "api_key": "wazzup-key",
         "webhook_token": "wazzup-hook",
     }
+    pace: ClassVar[dict[str, Any]] = {"gap": "0s", "first_contacts": 0}
     session_down = "error.400_channel_blocked"
     recorded_id = "f66c53a6-957a-46b2-b41b-5a2ef4844bcb"
 

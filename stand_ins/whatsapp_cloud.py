@@ -22,6 +22,7 @@ class WhatsAppCloud(StandIn):
         "app_secret": "meta-hook",
         "verify_token": "meta-word",
     }
+    pace: ClassVar[dict[str, Any]] = {"recipient_gap": "0s"}
     refused = session_down = "error.190_token"
     rate_limited = "error.130429_throughput"
     recorded_id = "wamid.HBgLNzkwMDEyMzQ1NjcVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"

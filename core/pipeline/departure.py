@@ -31,6 +31,7 @@ from core.pipeline.render import render
 from core.runtime import Runtime
 from core.store.decisions import People
 from core.store.deliveries import State
+from core.store.pacing import Turn
 from core.store.rows import Finish, JournalLine, Notification, Onwards
 
 _CHECK_AFTER = timedelta(minutes=1)
@@ -150,6 +151,15 @@ class Departure:
     ) -> Finish:
         return self.onwards(row, way, now, f"{hop.plugin.short} is out of order: {paused[1]}", wait=paused[0])
 
+    def kept_waiting(self, leaving: Leaving, turn: Turn, now: datetime) -> Finish:
+        """Its account may not send it yet. A new client beyond the cap, and who would be told too late, is told on the next channel."""
+        row, at = leaving.row, turn.at or now
+        reason = f"{leaving.hop.plugin.short} is paced: {turn.reason}"
+        if turn.capped or not retry.fits(at, row.deadline_at):
+            return self.onwards(row, list(leaving.way), now, reason, wait=at)
+        end = self.end(row, "pending", now, reason, due_at=at, turn_at=at if turn.queued else None)
+        return msgspec.structs.replace(end, journal=()) if row.turn_at is not None else end  # moved on by a moment: told before
+
     def onwards(self, row: Notification, way: list[route.Hop], now: datetime, reason: str, wait: datetime | None = None) -> Finish:
         """The next channel (`way`: those not tried yet), else wait for this one, else the end."""
         if way:
@@ -163,7 +173,7 @@ class Departure:
     def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
         """The same message on another channel: another row with the same `notification_id`."""
         return msgspec.structs.replace(
-            row, id=0, token=0, step=row.step + 1, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
+            row, id=0, token=0, step=row.step + 1, turn_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
             reference=f"v{uuid4().hex[:23]}", message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
             provider_message_id=None, sent_at=None, delivered_at=None,
         )  # fmt: skip

@@ -286,6 +286,7 @@ class Judge:
             (announced if kind == CANCELLED and announced is not None and not announced.cancelled else booking) if booking else None
         )
         waits = self.known.open
+        turn = waits.turn_at if waits and hop and (waits.transport, waits.account) == (hop.plugin.short, hop.account) else None
         error = None if hop else "no transport carries a channel of [route]; switch one on"
         text = self._would_say(kind, booking, hop) if status == "withheld" else None
         return Notification(
@@ -311,7 +312,8 @@ class Judge:
             known_before=announced,
             body=self.event.text,
             attempts=waits.attempts if waits else 0,
-            due_at=max(self.now, waits.due_at) if waits and waits.attempts else self.now,
+            due_at=max(self.now, waits.due_at) if waits and (waits.attempts or turn) else self.now,
+            turn_at=turn,
             deadline_at=retry.deadline_of(self.now, visit.visit_at if visit else None, self.test),
             created_at=self.now,
         )

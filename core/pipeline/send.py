@@ -27,9 +27,11 @@ from core.model import (
 from core.phones import mask
 from core.pipeline import route
 from core.pipeline.departure import Departure, Leaving
+from core.pipeline.turns import paced, turns
 from core.runtime import Runtime
 from core.store.decisions import People
 from core.store.deliveries import State
+from core.store.pacing import Ask
 from core.store.rows import Decision, Finish, Lease, Notification, Onwards
 
 log = logging.getLogger("vestnik.send")
@@ -46,13 +48,14 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._load: Counter[tuple[str, int]] = Counter()
+        self._most: dict[tuple[str, int], int] = {}  # taken up at once: the open ones, and those that follow at once
         self._promised: Counter[tuple[str, int]] = Counter()  # leased to us by decisions that are being written
         self.stopping = False
 
     async def step(self) -> int:
         """Start what is due; how many messages were taken up."""
         now = self.run.now()
-        rows = await self.run.store.deliveries.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH, self._busy())
+        rows = await self.run.store.deliveries.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH, self.busy())
         if not rows:
             return 0
         reach("messages_claimed")
@@ -61,19 +64,46 @@ class Sender:
         bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows if row.step])
         ends: list[Finish] = []
+        queue: list[Leaving] = []
         for row, state, person, binding in zip(rows, states, people, bound, strict=True):
             ready = self.judge.prepare(row, kin.get(row.notification_id, []), state, person, binding, now)
             if isinstance(ready, Finish):
                 ends.append(ready)
+            elif paced(ready.hop.channel):
+                queue.append(ready)
             else:
-                if row.claims > 1:
-                    await self.run.store.deliveries.clear([row])
-                self._start(ready)
+                await self._begin(ready)
             if self.run.hooks.late:
                 await self.run.breathe()
+        ends += await self._in_turn(queue, now)
         if ends:
             await self._finish(ends)
         return len(rows)
+
+    async def _begin(self, leaving: Leaving) -> None:
+        if leaving.row.claims > 1:
+            await self.run.store.deliveries.clear([leaving.row])
+        self._start(leaving)
+
+    async def _in_turn(self, queue: Sequence[Leaving], now: datetime) -> list[Finish]:
+        """Start those whose account may send now; what becomes of those that have to wait for it."""
+        if not queue:
+            return []
+        asks = [
+            Ask(
+                entry.hop.plugin.short, entry.hop.account, entry.address.phone, entry.hop.channel,
+                promised=entry.row.turn_at is not None, known=entry.address.wrote_at is not None,
+            )
+            for entry in queue
+        ]  # fmt: skip
+        given = await self.run.store.pacing.take(asks, now, lambda asks, accounts: turns(asks, accounts, now, self.run.chance))
+        waiting: list[Finish] = []
+        for entry, turn in zip(queue, given, strict=True):
+            if turn.at is None:
+                await self._begin(entry)
+            else:
+                waiting.append(self.judge.kept_waiting(entry, turn, now))
+        return waiting
 
     def lease(self, row: Notification, person: People) -> Lease | None:
         """A lease for a new message that may leave at once: whoever decided it sends it. `None`: it is claimed when its turn comes."""
@@ -87,7 +117,7 @@ class Sender:
         ):
             return None
         facts = self.run.hooks.facts(plugin, row.company_id)
-        if facts.needs_binding or facts.gap or facts.recipient_gap or facts.first_contacts_per_day is not None:
+        if facts.needs_binding or paced(facts):
             return None
         account = (plugin.short, row.account)
         if self._load[account] + self._promised[account] >= 2 * facts.concurrency:
@@ -123,15 +153,14 @@ class Sender:
             if once:
                 return
 
-    def _busy(self) -> list[tuple[str, int]]:
-        return [account for account, load in self._load.items() if load >= 2 * self._limit.get(account, 8)]
-
-    @property
-    def _limit(self) -> dict[tuple[str, int], int]:
-        return {account: slots._value + self._load[account] for account, slots in self._slots.items()}
+    def busy(self) -> list[tuple[str, int]]:
+        """The accounts that can take up no more for now."""
+        return [account for account, load in self._load.items() if load >= self._most[account]]
 
     def _start(self, leaving: Leaving) -> None:
         account = (leaving.hop.plugin.short, leaving.hop.account)
+        facts = leaving.hop.channel
+        self._most[account] = facts.concurrency * (1 if paced(facts) else 2)  # who waits behind a slot would leave in a burst
         self._load[account] += 1
         task = asyncio.create_task(self._leave(leaving, account))
         self._tasks.add(task)

@@ -15,6 +15,7 @@ from core.store.deliveries import Deliveries
 from core.store.engine import Engine, Full, Lane, dialect_of
 from core.store.inbox import Inbox
 from core.store.look import Look
+from core.store.pacing import Pacing
 from core.store.people import PeopleStore
 
 __all__ = ["Full", "Store", "open_store", "schema"]
@@ -29,7 +30,7 @@ _READS = ("read", "watch", "look")
 
 
 class Store:
-    """One database, opened. `inbox`, `decisions`, `deliveries`, `people`, `alerts` and `look` are its rooms."""
+    """One database, opened. `inbox`, `decisions`, `deliveries`, `pacing`, `people`, `alerts` and `look` are its rooms."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -46,6 +47,7 @@ class Store:
         self.inbox = Inbox(engine, lane("intake"), lane("decide"), lane("watch"))
         self.decisions = Decisions(engine, lane("decide"), lane("read"))
         self.deliveries = Deliveries(engine, lane("deliver"), lane("mark"), lane("watch"))
+        self.pacing = Pacing(lane("mark"))
         self.people = PeopleStore(engine, lane("people"), lane("watch"))
         self.alerts = AlertStore(lane("people"), lane("watch"))
         self.look = Look(engine, lane("people"), lane("look"))

@@ -271,5 +271,5 @@ def _told_values(row: Notification) -> dict[str, Any]:
 def _finish_values(end: Finish) -> dict[str, Any]:
     return {
         "id": end.row.id, "token": end.row.token, "status": end.status, "provider_id": end.provider_id, "error": end.error, "rule": end.rule,
-        "message": end.message, "due_at": end.due_at, "fallback_at": end.fallback_at, "check_at": end.check_at,
+        "message": end.message, "due_at": end.due_at, "turn_at": end.turn_at, "fallback_at": end.fallback_at, "check_at": end.check_at,
     }  # fmt: skip

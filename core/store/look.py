@@ -43,6 +43,7 @@ class Look:
             "prune_journal": before,
             "prune_callbacks": now - keep_bodies,
             "prune_alerts": before,
+            "prune_recipients": before,
             "prune_bookings": before,
         }
         counts: dict[str, int] = {}
@@ -64,6 +65,7 @@ class Look:
         contacts = (await run(statement("erase_contact"), [{"phone": phone}]))[0]
         await run(statement("erase_bindings"), [{"phone": phone}])
         await run(statement("erase_tokens"), [{"phone": phone}])
+        await run(statement("erase_recipient"), [{"phone": phone}])
         await run(statement("erase_callbacks"), [{"digits": digits}])
         return {"events": len(events), "messages": len(messages), "bookings": len(bookings), "contacts": len(contacts)}
 

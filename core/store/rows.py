@@ -76,6 +76,9 @@ class OpenMessage(Struct, frozen=True):
     due_at: datetime
     status: str
     error: str | None = None
+    transport: str | None = None
+    account: int = 0
+    turn_at: datetime | None = None
 
 
 class Known(Struct, frozen=True):
@@ -106,7 +109,15 @@ def known_row(key: Key, row: Mapping[str, Any]) -> Known:
     waiting = None
     if row["open_id"] is not None:
         waiting = OpenMessage(
-            row["open_id"], row["open_type"], row["open_attempts"], _time(row["open_due_at"]), row["open_status"], row["open_error"]
+            row["open_id"],
+            row["open_type"],
+            row["open_attempts"],
+            _time(row["open_due_at"]),
+            row["open_status"],
+            row["open_error"],
+            row["open_transport"],
+            row["open_account"],
+            when(row["open_turn_at"]),
         )
     if row["version"] is None:
         return Known(key, open=waiting)
@@ -178,6 +189,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     claims: int = 0
     checks: int = 0
+    turn_at: datetime | None = None  # the turn of its account that it was promised and waits for
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
 
@@ -207,8 +219,8 @@ def notification_row(row: Mapping[str, Any]) -> Notification:
         message=row["message"], status=row["status"], provider_message_id=row["provider_message_id"], reference=row["reference"],
         error=row["error"], rule=row["rule"], is_test=bool(row["is_test"]), revision=row["revision"], told=read_booking(row["told"]),
         known_before=read_booking(row["known_before"]), body=row["body"], attempts=row["attempts"], claims=row["claims"], checks=row["checks"],
-        due_at=_time(row["due_at"]), deadline_at=_time(row["deadline_at"]), created_at=_time(row["created_at"]), sent_at=when(row["sent_at"]),
-        delivered_at=when(row["delivered_at"]),
+        due_at=_time(row["due_at"]), deadline_at=_time(row["deadline_at"]), created_at=_time(row["created_at"]), turn_at=when(row["turn_at"]),
+        sent_at=when(row["sent_at"]), delivered_at=when(row["delivered_at"]),
     )  # fmt: skip
 
 
@@ -256,6 +268,7 @@ class Finish(Struct, frozen=True, kw_only=True):
     rule: str | None = None
     message: str | None = None
     due_at: datetime | None = None
+    turn_at: datetime | None = None  # `due_at` is a turn that its account has promised
     fallback_at: datetime | None = None
     check_at: datetime | None = None
     announce: bool = False  # the client may know: announced moves to what the row tells

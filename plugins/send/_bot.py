@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from core import Binding, Channel, InboundMessage, Rejected, Request, moment, parse_phone, prove
+from core import Binding, Channel, Duration, InboundMessage, Rejected, Request, Settings, moment, parse_phone, prove
 
 GONE = Rejected("the client has blocked the bot, or is gone", unbind=True)
 UNBOUND = Rejected("the client has not bound the bot")
 
 
-def facts(name: str, length: int, recipient_gap: timedelta) -> Channel:
-    gap = timedelta(milliseconds=34)  # 30 a second
-    tags = ("<b>", "</b>"), ("<s>", "</s>")
-    return Channel(name, *tags, length, "html", reports_delivery=False, gap=gap, recipient_gap=recipient_gap, needs_binding=True)
+class Paced(Settings, frozen=True):
+    gap: Duration = Duration("34ms")  # least time between two messages: 30 a second are allowed; "0s": none
+    recipient_gap: Duration = Duration("1s")  # least time between two messages to one client; "0s": none
+
+
+def facts(name: str, length: int, config: Paced) -> Channel:
+    tags, gap, pair = (("<b>", "</b>"), ("<s>", "</s>")), config.gap, config.recipient_gap
+    return Channel(name, *tags, length, "html", reports_delivery=False, gap=gap, recipient_gap=pair, needs_binding=True)
 
 
 def proven(request: Request, header: str, secret: str, what: str) -> None:

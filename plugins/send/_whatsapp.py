@@ -1,4 +1,4 @@
-"""What the WhatsApp gateways have in common: chat ids, and what an HTTP status says where the body says nothing."""
+"""What the WhatsApp gateways have in common: how gently they send, chat ids, and what an HTTP status says where the body says nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ from datetime import datetime
 import httpx
 import msgspec
 
-from core import InboundMessage, Rejected, SendResult, down, otherwise
+from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, down, otherwise
 
 ABSENT = Rejected("the number is not on WhatsApp")
 INVALID = Rejected("the request is not valid", scope="content")
 PEOPLE = ("c.us", "s.whatsapp.net", "lid", "")  # after the "@" of a chat with one person; a bare number is MAX's
+
+
+class OwnNumber(Settings, frozen=True):
+    """Gateways that write from the salon's own number. WhatsApp bans numbers that write too fast, or to too many new people.
+
+    WAHA advises 30 to 60 s between messages; 15 to 20 cold messages a day are known to end in a ban.
+    """
+
+    gap: Duration = Duration("2s")  # least time between two messages, up to half more by chance; "0s": none
+    first_contacts: int = 20  # clients who did not write first and are new to this number, in 24 hours; 0: as many as come
+
+
+def facts(config: OwnNumber, length: int = 4096) -> Channel:
+    cap = config.first_contacts or None
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), length, concurrency=2, gap=config.gap, first_contacts_per_day=cap)
 
 
 def by_status(response: httpx.Response, keys: str) -> SendResult:

@@ -21,7 +21,6 @@ from core import (
     Request,
     SendResult,
     Sent,
-    Settings,
     Statuses,
     TransportState,
     Unclear,
@@ -37,18 +36,17 @@ from plugins.send import _whatsapp as wa
 STATES = Statuses(sent="SERVER_ACK", delivered="DELIVERY_ACK", read="READ PLAYED", failed={"ERROR": ""})
 
 
-class Config(Settings, frozen=True):
+class Config(wa.OwnNumber, frozen=True):
     base_url: str = "http://127.0.0.1:8080"  # where Evolution API listens
     instance: str = ""  # name of the instance
     api_key: str = ""  # of the instance, or the global one
     webhook_token: str = ""  # proves callbacks; empty: they are taken from anybody
     typing: Duration = Duration("1200ms")  # how long the client sees "typing…" first; the call lasts that much longer
-    gap: Duration = Duration("1s")  # least time between two messages; 15 to 20 cold ones a day are known to end in a ban
 
 
 @hookimpl
 def channel(config: Config) -> Channel:
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), concurrency=2, gap=config.gap, first_contacts_per_day=20)
+    return wa.facts(config)
 
 
 @hookimpl

@@ -7,16 +7,15 @@ messages and for the instance's state. https://green-api.com/docs/api/sending/Se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import httpx
 
-from core import Address, CallbackItem, Channel, Message, Request, Retry, SendResult, Settings, answer, hookimpl
+from core import Address, CallbackItem, Channel, Message, Request, Retry, SendResult, answer, hookimpl
 from plugins.send._green_api import judge, look_up, read, trouble
-from plugins.send._whatsapp import ABSENT, chat_of
+from plugins.send._whatsapp import ABSENT, OwnNumber, chat_of, facts
 
 
-class Config(Settings, frozen=True):
+class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://1103.api.green-api.com
     id_instance: str = ""  # idInstance in the console
     token: str = ""  # apiTokenInstance in the console
@@ -25,9 +24,8 @@ class Config(Settings, frozen=True):
 
 
 @hookimpl
-def channel() -> Channel:
-    gap = timedelta(milliseconds=500)  # the least that its queue knows
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), length=20_000, concurrency=2, gap=gap, first_contacts_per_day=20)
+def channel(config: Config) -> Channel:
+    return facts(config, 20_000)
 
 
 @hookimpl

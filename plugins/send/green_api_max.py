@@ -7,11 +7,10 @@ sent messages and for the instance's state. https://green-api.com/v3/docs/api/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import httpx
 
-from core import Address, CallbackItem, Channel, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
+from core import Address, CallbackItem, Channel, Duration, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
 from plugins.send._green_api import judge, look_up, read, trouble
 
 
@@ -20,11 +19,12 @@ class Config(Settings, frozen=True):
     id_instance: str = ""  # idInstance in the console
     token: str = ""  # apiTokenInstance in the console
     webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    gap: Duration = Duration("500ms")  # least time between two messages, which its queue keeps to in any case; "0s": none
 
 
 @hookimpl
-def channel() -> Channel:
-    return Channel("max", length=4000, concurrency=2, gap=timedelta(milliseconds=500))
+def channel(config: Config) -> Channel:
+    return Channel("max", length=4000, concurrency=2, gap=config.gap)
 
 
 @hookimpl

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import httpx
 
-from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, Settings, answer, hookimpl, posted
+from core import Address, Binding, CallbackItem, Channel, Codes, Duration, Message, Request, SendResult, answer, hookimpl, posted
 from plugins.send import _bot as bot
 
 CODES = Codes(
@@ -29,7 +28,8 @@ CODES = Codes(
 )
 
 
-class Config(Settings, frozen=True):
+class Config(bot.Paced, frozen=True):
+    recipient_gap: Duration = Duration("500ms")  # least time between two messages to one client; "0s": none
     base_url: str = "https://platform-api2.max.ru"  # where the bot API lives
     token: str = ""  # the bot's token, from the cabinet for partners
     webhook_secret: str = ""  # secret of the subscription; without it no callback is believed
@@ -38,8 +38,8 @@ class Config(Settings, frozen=True):
 
 
 @hookimpl
-def channel() -> Channel:
-    return bot.facts("max", 4000, recipient_gap=timedelta(milliseconds=500))
+def channel(config: Config) -> Channel:
+    return bot.facts("max", 4000, config)
 
 
 @hookimpl

@@ -7,12 +7,11 @@ A client binds it with a link `https://t.me/<bot>?start=<token>` or by sharing h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import httpx
 
-from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, Settings, answer, hookimpl, posted
+from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, answer, hookimpl, posted
 from plugins.send import _bot as bot
 
 CODES = Codes(
@@ -24,7 +23,7 @@ CODES = Codes(
 )
 
 
-class Config(Settings, frozen=True):
+class Config(bot.Paced, frozen=True):
     base_url: str = "https://api.telegram.org"  # where the Bot API lives; a relay, where a network does not reach it
     token: str = ""  # the bot's token, from @BotFather
     webhook_secret: str = ""  # secret_token of setWebhook; without it no callback is believed
@@ -33,8 +32,8 @@ class Config(Settings, frozen=True):
 
 
 @hookimpl
-def channel() -> Channel:
-    return bot.facts("telegram", 4096, recipient_gap=timedelta(seconds=1))
+def channel(config: Config) -> Channel:
+    return bot.facts("telegram", 4096, config)
 
 
 @hookimpl

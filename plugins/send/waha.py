@@ -15,13 +15,11 @@ from core import (
     Address,
     CallbackItem,
     Channel,
-    Duration,
     Message,
     Refused,
     Request,
     SendResult,
     Sent,
-    Settings,
     Statuses,
     TransportState,
     answer,
@@ -35,18 +33,17 @@ from plugins.send import _whatsapp as wa
 ACKS = Statuses(sent="1", delivered="2", read="3 4", failed={"-1": ""})
 
 
-class Config(Settings, frozen=True):
+class Config(wa.OwnNumber, frozen=True):
     base_url: str = "http://127.0.0.1:3000"  # where WAHA listens
     session: str = "default"  # name of the session
     api_key: str = ""  # WAHA_API_KEY
     webhook_hmac_key: str = ""  # hmac.key of the session's webhook; empty: callbacks are taken from anybody
     own_ids: bool = True  # name the message ourselves, so that a lost answer is found again; false before WAHA 2026.4.3
-    gap: Duration = Duration("1s")  # least time between two messages; WAHA itself advises 30 to 60 s
 
 
 @hookimpl
 def channel(config: Config) -> Channel:
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), concurrency=2, gap=config.gap, first_contacts_per_day=20)
+    return wa.facts(config)
 
 
 @hookimpl

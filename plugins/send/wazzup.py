@@ -21,7 +21,6 @@ from core import (
     Message,
     Request,
     SendResult,
-    Settings,
     Statuses,
     TransportState,
     answer,
@@ -33,6 +32,7 @@ from core import (
     posted,
     prove,
 )
+from plugins.send._whatsapp import OwnNumber, facts
 
 # Wazzup writes both REPEATED_CRM_MESSAGE_ID and repeatedCrmMessageId, so here without "_" and in lower case. A code means the same in
 # an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s, so after an unknown error the next try comes soon.
@@ -58,7 +58,7 @@ CODES = Codes(
 STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
 
 
-class Config(Settings, frozen=True):
+class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.wazzup24.com"  # where the API lives
     channel_id: str = ""  # channelId of the WhatsApp channel to send from
     api_key: str = ""  # the account's API key
@@ -66,8 +66,8 @@ class Config(Settings, frozen=True):
 
 
 @hookimpl
-def channel() -> Channel:
-    return Channel("whatsapp", bold=("*", "*"), strike=("~", "~"), length=10_000)
+def channel(config: Config) -> Channel:
+    return facts(config, 10_000)
 
 
 @hookimpl

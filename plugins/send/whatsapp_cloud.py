@@ -16,6 +16,7 @@ from core import (
     Address,
     CallbackItem,
     Channel,
+    Duration,
     Message,
     Rejected,
     Reply,
@@ -44,12 +45,13 @@ class Config(Settings, frozen=True):
     token: str = ""  # of a system user
     app_secret: str = ""  # proves callbacks; empty: they are taken from anybody
     verify_token: str = ""  # the word that Meta asks for once, when the webhook is set
+    recipient_gap: Duration = Duration("6s")  # least time between two messages to one client, which Meta asks for; "0s": none
     templates: dict[str, tuple[Template, ...]] = field(default_factory=dict)  # by notification; the first that fits is used
 
 
 @hookimpl
-def channel() -> Channel:
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), recipient_gap=timedelta(seconds=6))
+def channel(config: Config) -> Channel:
+    return Channel("whatsapp", ("*", "*"), ("~", "~"), recipient_gap=config.recipient_gap)
 
 
 @hookimpl

@@ -12,11 +12,12 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import msgspec
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core import Address, Attempt, CallbackItem, Message, Reply, Request, SendResult
+from core import Address, Attempt, CallbackItem, Message, Reply, Request, SendResult, units
 from core.http import make_client
 from stand_ins import ALL, Accepted, StandIn, serving
 
@@ -45,7 +46,7 @@ class Journey:
         now = datetime.now(UTC)
         binding = phone.removeprefix("+") if facts(self.plugin, self.config).needs_binding else None
         address = Address(phone, binding=binding, reference=reference, wrote_at=now)  # who wrote lately needs no template of Meta
-        mine = self.plugin.Config(**{**self.stand_in.settings(self.url), **config})
+        mine = made(self.plugin, {**self.stand_in.settings(self.url), **config})
         result: SendResult = await _named(
             self.plugin.send, message=Message(text), address=address, http=self.http, config=mine, now=now
         )
@@ -69,6 +70,11 @@ class Journey:
         return await self.http.post(f"{self.url}/{path}", json=body)
 
 
+def made(plugin: ModuleType, table: dict[str, Any]) -> Any:
+    """The `Config` of a table, as config.toml would have it."""
+    return msgspec.convert(table, plugin.Config, dec_hook=units.decode)
+
+
 def facts(plugin: ModuleType, config: Any) -> Any:
     return _named(plugin.channel, config=config)
 
@@ -83,7 +89,7 @@ async def _journey(name: str, clock: Callable[[], datetime] | None) -> AsyncIter
     async with make_client() as http:
         stand_in = ALL[name](http=http, clock=clock)
         async with serving(stand_in) as url:
-            yield Journey(stand_in, plugin, plugin.Config(**stand_in.settings(url)), http, url)
+            yield Journey(stand_in, plugin, made(plugin, stand_in.settings(url)), http, url)
 
 
 def travel(name: str, story: Callable[[Journey], Awaitable[None]], clock: Callable[[], datetime] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -108,9 +109,14 @@ def test_runs_as_a_program() -> None:
     program = [sys.executable, "-m", "stand_ins", "wazzup"]
     with subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, text=True, env={**os.environ}) as running:
         assert running.stdout is not None
-        said = [running.stdout.readline().strip() for _ in range(7)]
+        said = [running.stdout.readline().strip() for _ in range(9)]
+        keys = {**Wazzup.config, **Wazzup.pace}
         url = said[0].removeprefix("wazzup stands in at ").removesuffix("; in config.toml:")
-        assert said[2:] == ["[send.wazzup]", f'base_url = "{url}"', *(f'{key} = "{value}"' for key, value in Wazzup.config.items())]
+        assert said[2:] == [
+            "[send.wazzup]",
+            f'base_url = "{url}"',
+            *(f"{key} = {json.dumps(value)}" for key, value in keys.items()),
+        ]
         body = {"channelId": Wazzup.config["channel_id"], "chatType": "whatsapp", "chatId": "79000000088", "text": "Да"}
         headers = {"authorization": f"Bearer {Wazzup.config['api_key']}"}
         try:

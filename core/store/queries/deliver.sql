@@ -65,10 +65,11 @@ RETURNING booking_notifications.id
 UPDATE booking_notifications
 SET status = r.status, provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
     message = COALESCE(r.message, booking_notifications.message), due_at = COALESCE(r.due_at, booking_notifications.due_at),
-    fallback_at = r.fallback_at, check_at = r.check_at, claims = 0, lease_owner = NULL, lease_until = NULL,
+    turn_at = r.turn_at, fallback_at = r.fallback_at, check_at = r.check_at, claims = 0, lease_owner = NULL, lease_until = NULL,
     sent_at = CASE WHEN r.status IN ('sent', 'unclear') THEN @at(now) ELSE NULL END,
     finished_at = CASE WHEN r.status = 'pending' THEN NULL ELSE @at(now) END
-FROM @rows r(id bigint, token bigint, status text, provider_id text, error text, rule text, message text, due_at time, fallback_at time, check_at time)
+FROM @rows r(id bigint, token bigint, status text, provider_id text, error text, rule text, message text, due_at time, turn_at time,
+           fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
   AND booking_notifications.status IN ('pending', 'sending')
 RETURNING booking_notifications.id

@@ -85,6 +85,11 @@ RETURNING id
 DELETE FROM alerts WHERE key IN (SELECT key FROM alerts WHERE last_at < :before ORDER BY last_at LIMIT :most)
 RETURNING key
 
+-- prune_recipients --
+DELETE FROM recipients WHERE (transport, account, phone) IN (
+    SELECT transport, account, phone FROM recipients WHERE last_at < :before ORDER BY last_at LIMIT :most)
+RETURNING phone
+
 -- prune_bookings --
 -- Long after the visit, so that a late edit of an old record is not taken for a new booking while its events are kept.
 DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
@@ -116,6 +121,9 @@ DELETE FROM bindings WHERE phone = :phone
 
 -- erase_tokens --
 DELETE FROM binding_tokens WHERE phone = :phone
+
+-- erase_recipient --
+DELETE FROM recipients WHERE phone = :phone
 
 -- erase_callbacks --
 DELETE FROM callbacks WHERE payload LIKE :digits OR items LIKE :digits

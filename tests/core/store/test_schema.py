@@ -14,6 +14,7 @@ import pytest
 
 from core.errors import StoreError
 from core.store import Store, open_store, schema, sql
+from core.store.engine import Engine
 from tests.conftest import fresh_postgres
 from tests.core.store.kit import execute, keep, rows
 
@@ -70,6 +71,29 @@ def test_a_second_start_migrates_nothing(database_url: str) -> None:
 
     keep(database_url, first)
     assert keep(database_url, second) == [{"token": "t"}]
+
+
+def test_a_database_of_an_older_release_is_brought_up(database_url: str) -> None:
+    """What the first schema has made keeps what lies in it, and gets the tables and columns that came later."""
+
+    async def old() -> None:
+        engine = Engine(database_url)
+        await engine.connect()
+        async with engine.connection() as connection:
+            tx = engine.tx(connection)
+            await tx.script(sql.migrations(engine.dialect)[0][1])
+            await tx.script("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY); INSERT INTO schema_migrations VALUES (1)")
+            await tx.script(
+                "INSERT INTO binding_tokens (token, phone, created_at) VALUES ('t', '+79000000088', '2026-08-20 09:00:00+00')"
+            )
+        await engine.disconnect()
+
+    async def now(store: Store) -> Any:
+        assert await rows(store, "SELECT token FROM binding_tokens") == [{"token": "t"}]
+        return {said.partition(" ")[0] for said in await shape(store)}
+
+    asyncio.run(old())
+    assert keep(database_url, now) >= {"pacing.last_at", "recipients.first_at", "booking_notifications.turn_at"}
 
 
 def test_a_database_of_a_newer_release_is_refused(database_url: str) -> None:

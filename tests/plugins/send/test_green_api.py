@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core import Channel, DeliveryStatus, InboundMessage, Refused, Rejected, Retry, Sent, TransportState, Unclear
+from core import Channel, DeliveryStatus, Duration, InboundMessage, Refused, Rejected, Retry, Sent, TransportState, Unclear
 from tests.plugins.send.kit import Answered, Given, as_json, load
 
 GREEN = load("green_api")
@@ -26,10 +26,12 @@ def _read(hook: object, headers: dict[str, str] | None = None) -> tuple[object, 
 
 
 def test_channel() -> None:
-    """It is WhatsApp, with the queue's pace and the vendor's advice on new recipients."""
-    facts = GREEN.plugin.channel()
+    """It is WhatsApp, with a gap and the vendor's advice on new recipients; both can be switched off."""
+    facts = GREEN.plugin.channel(GREEN.plugin.Config())
     assert facts == Channel("whatsapp", ("*", "*"), ("~", "~"), 20_000, concurrency=2, gap=facts.gap, first_contacts_per_day=20)
-    assert facts.gap.total_seconds() == 0.5
+    assert facts.gap.total_seconds() == 2
+    free = GREEN.plugin.channel(GREEN.plugin.Config(gap=Duration("0s"), first_contacts=0))
+    assert (bool(free.gap), free.first_contacts_per_day) == (False, None)
 
 
 @pytest.mark.parametrize("sentence", ["Instance account is expired. Please pay", "Instance is deleted"])

@@ -16,7 +16,7 @@ LOOK_UP = Given(at="/checkAccount/")
 
 def test_channel() -> None:
     """It is MAX, 4000 characters, plain."""
-    facts = MAX.plugin.channel()
+    facts = MAX.plugin.channel(MAX.plugin.Config())
     assert (facts.name, facts.length, facts.bold, facts.strike, facts.needs_binding) == ("max", 4000, None, None, False)
 
 

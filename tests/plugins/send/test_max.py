@@ -175,7 +175,7 @@ def test_probe(status: int, body: object, wrong: str | None) -> None:
 
 def test_channel() -> None:
     """Clients have to start the bot, and nothing tells whether a message was delivered."""
-    facts = max_bot.channel()
+    facts = max_bot.channel(max_bot.Config())
     assert (facts.name, facts.escape, facts.needs_binding, facts.reports_delivery, facts.length) == (
         "max",
         "html",

@@ -190,7 +190,7 @@ def test_probe(status: int, body: object, wrong: str | None) -> None:
 
 def test_channel() -> None:
     """Clients have to bind the bot, and nothing tells whether a message was delivered."""
-    facts = telegram.channel()
+    facts = telegram.channel(telegram.Config())
     assert (facts.name, facts.escape, facts.needs_binding, facts.reports_delivery, facts.length) == (
         "telegram",
         "html",

@@ -63,7 +63,7 @@ def _read(hook: object) -> tuple[Any, ...]:
 
 def test_channel() -> None:
     """It is WhatsApp, with six seconds between two messages to one client, and no cap on new ones."""
-    assert channel() == Channel("whatsapp", ("*", "*"), ("~", "~"), 4096, recipient_gap=timedelta(seconds=6))
+    assert channel(Config()) == Channel("whatsapp", ("*", "*"), ("~", "~"), 4096, recipient_gap=timedelta(seconds=6))
 
 
 # --- text or template
