@@ -91,6 +91,7 @@ class Worker:
         while busy:
             busy = False
             for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step, self.run.alerts.look):
+                busy |= bool(self.sender.busy())  # who finds no slot is still due
                 busy |= bool(await step())
             busy |= bool(self.sender.busy())  # who found no slot is still due
             await self.decider.finish()
