@@ -48,7 +48,7 @@ def find(
     if running is not None and running[1] == where:
         return running
     if isinstance(target_found, Path):
-        return _import_file(target_found, f"vestnik_private.{stage}.{name}", place), where
+        return import_file(target_found, f"vestnik_private.{stage}.{name}", place), where
     return _import(str(target_found), place), where
 
 
@@ -87,7 +87,7 @@ def _private(stage: str, name: str, config: Configuration) -> list[Path]:
     return [file for folder in folders(config) if (file := folder / stage / f"{name}.py").is_file()]
 
 
-def _import_file(file: Path, name: str, place: str) -> ModuleType:
+def import_file(file: Path, name: str, place: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None, file
     return _run(importlib.util.module_from_spec(spec), place)

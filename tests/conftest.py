@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import shutil
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from core import config as configuration
-from core import hooks as plugin_hooks
-from core.app import Vestnik, create_app
+from core.testing.driver import Clock as _Clock
+from core.testing.driver import Driver, driven
 
 PAYLOADS = Path(__file__).parent / "payloads"
 NOON = datetime(2025, 8, 20, 9, 0, tzinfo=UTC)  # 12:00 in Moscow, the day before the recorded visit
@@ -95,59 +93,11 @@ def body(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-class Driver:
-    """An app, its clock, and the two things tests do: post, and look."""
-
-    def __init__(self, app: Any, http: httpx.AsyncClient, clock: Clock) -> None:
-        self.app, self.http, self.clock = app, http, clock
-
-    @property
-    def vestnik(self) -> Vestnik:
-        return self.app.state.vestnik  # type: ignore[no-any-return]
-
-    async def post(self, payload: Any, path: str = "/webhook/yclients", **options: Any) -> httpx.Response:
-        """Post a webhook; JSON if it is no bytes."""
-        content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        return await self.http.post(path, content=content, **options)
-
-    async def tell(self, payload: Any, **options: Any) -> dict[str, Any]:
-        """Post, do everything that is due, and return the event's story: status, rule, reason, journal, notifications."""
-        answered = await self.post(payload, **options)
-        assert answered.status_code == 200, answered.text
-        await self.settle()
-        return await self.story(answered.json()["eventId"])
-
-    async def settle(self, seconds: float = 0) -> None:
-        """Let time pass, then do everything that is due."""
-        self.clock.now += timedelta(seconds=seconds)
-        await self.vestnik.worker.drain()
-
-    async def story(self, key: str) -> dict[str, Any]:
-        return (await self.vestnik.run.store.look.story(str(key)))[0]
-
-    async def messages(self) -> list[dict[str, Any]]:
-        """Every row of booking_notifications, oldest first."""
-        return await self.rows("SELECT * FROM booking_notifications ORDER BY id")
-
-    async def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Any SELECT, as a person at the database would write it."""
-        engine = self.vestnik.run.store.engine
-        async with engine.connection() as connection:
-            return [dict(row._mapping) if hasattr(row, "_mapping") else dict(row) for row in await connection.fetch_all(statement)]
-
-    async def texts(self) -> list[str]:
-        """The texts that left, oldest first."""
-        return [row["message"] for row in await self.messages() if row["status"] in ("sent", "delivered", "read")]
-
-
-class Clock:
-    """Time as a value."""
+class Clock(_Clock):
+    """The kit's, at the noon of the recorded bodies."""
 
     def __init__(self, now: datetime = NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
+        super().__init__(now)
 
 
 def settings(database_url: str, **tables: Any) -> dict[str, Any]:
@@ -193,12 +143,8 @@ def drive(
 
     async def run() -> Any:
         found = configuration.build(raw, tmp_path / "config.toml", {})
-        time = clock or Clock()
-        app = create_app(found, plugin_hooks.load(found), now=time, with_worker=with_worker, chance=random.Random(1))
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-            async with httpx.AsyncClient(transport=transport, base_url="http://vestnik") as http:
-                return await story(Driver(app, http, time))
+        async with driven(found, clock or Clock(), with_worker=with_worker) as driver:
+            return await story(driver)
 
     return asyncio.run(run())
 

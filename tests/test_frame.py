@@ -142,12 +142,14 @@ def test_a_private_source_keeps_its_secret(play: Play) -> None:
 RULES = sorted(file.stem for file in (ROOT / "plugins" / "filter").glob("[!_]*.py"))
 ENGLISH = {"settle", "stale", "unchanged"}  # words that comments may use; a rule is meant where they stand in quotes
 # The demo shows the shipped plugins, and the test kit speaks of them; what core itself folds or passes over bears the name of the rule that says why.
-APART = ("core/demo.py", "core/testing.py")
+APART = ("core/demo.py",)
 FOLDED = {("core/pipeline/judge.py", "settle"), ("core/pipeline/judge.py", "stale")}
 SOURCES = [
     (name, file.read_text(encoding="utf-8").splitlines())
     for file in sorted((ROOT / "core").rglob("*"))
-    if file.suffix in (".py", ".sql") and (name := file.relative_to(ROOT).as_posix()) not in APART
+    if file.suffix in (".py", ".sql")
+    and (name := file.relative_to(ROOT).as_posix()) not in APART
+    and not name.startswith("core/testing/")
 ]
 
 

@@ -137,7 +137,7 @@ def test_window_that_closed_meanwhile() -> None:
     def gateway(request: httpx.Request) -> httpx.Response:
         asked.append(json.loads(request.content)["type"])
         file = "error.131047_window.json" if asked[-1] == "text" else "send_template.ok.json"
-        return httpx.Response(CLOUD.entry(file)["http_status"], content=CLOUD.body(file))
+        return httpx.Response(CLOUD.files[file]["http_status"], content=CLOUD.body(file))
 
     case = Given(
         message=_told(date="завтра"), address=Address(PHONE, wrote_at=NOW), config={"templates": {"booking_created": (SHORT,)}}

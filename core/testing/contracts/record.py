@@ -1,0 +1,54 @@
+"""The suite of the stage record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from core.model import Outcome
+from core.testing.contracts.common import Contract, suite
+from core.testing.values import an_outcome
+
+NOTHING = dict.fromkeys(("type", "rule", "channel", "transport", "phone", "seconds"))
+OUTCOMES = (
+    an_outcome(),
+    an_outcome("processed", **NOTHING),
+    an_outcome("suppressed", **{**NOTHING, "rule": "unchanged", "reason": "only the payment differs", "seconds": 0.2}),
+    an_outcome("sent", record_id=None, seconds=-1.0, channel="sms", transport="smsc"),
+    an_outcome("unreadable", **{**NOTHING, "company_id": None, "record_id": None, "reason": "x" * 5000}),
+)
+
+
+class RecordContract(Contract):
+    @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda found: found.status)
+    def test_takes_every_outcome(self, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An outcome of any kind is noted, between `startup` and `shutdown`, and nothing is answered."""
+        monkeypatch.chdir(tmp_path)
+        found, config = self.subject, self.subject.config(tmp_path)
+
+        async def live(hook: str, **values: Any) -> Any:
+            try:
+                return await found.call(hook, config=config, **values)
+            except Exception as error:
+                found.wrong(hook, f"raised {type(error).__name__}: {error}", f"take note of any outcome, also of {outcome!r}")
+
+        async def life() -> Any:
+            if found.has("startup"):
+                await live("startup")
+            said = await live("record", outcome=outcome)
+            if found.has("shutdown"):
+                await live("shutdown")
+            return said
+
+        said = asyncio.run(life())
+        found.demand(said is None, "record", f"answered {said!r}", "return nothing")
+
+
+def recorder(plugin: ModuleType, *, config: Mapping[str, Any] | None = None) -> type[RecordContract]:
+    """The suite for a recorder. `config` are keys of its table; paths are seen from a folder of the test's own."""
+    return suite(RecordContract, "record", plugin, config or {})  # type: ignore[return-value]

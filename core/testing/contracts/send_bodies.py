@@ -1,0 +1,193 @@
+"""The suite of a transport, first half: the bodies that its gateway really answers and posts, and the proof of what it posts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import httpx
+import pytest
+
+from core.errors import Refused
+from core.model import DeliveryStatus, Sent, TransportState
+from core.testing.contracts.transports import PlayedContract
+from core.testing.recorded import Given, meaning, replaced
+
+
+class BodiesContract(PlayedContract):
+    def test_every_body_is_played_or_named(self) -> None:
+        """The folder, the manifest and the account speak of the same bodies; none is left out without a reason."""
+        account, files = self.transport.account, set(self.transport.files)
+        assert account.bodies is not None
+        there = {file.name for file in account.bodies.iterdir()} - {"_manifest.json"}
+        for file in sorted(there ^ files):
+            self.subject.wrong(
+                "bodies",
+                f"{file} is {'not in _manifest.json' if file in there else 'not in the folder'}",
+                "add it there, or take it out",
+            )
+        answers = {*account.answers.values(), *(file for entry in account.given.values() for file in entry.answers.values())}
+        for file in sorted({*account.given, *account.ids, *account.items, *account.unused, *answers} - files):
+            self.subject.wrong("Account", f"speaks of {file}, which is not in the folder of bodies", "mend its name")
+        for file, why in account.unused.items():
+            self.subject.demand(why, "Account", f"leaves {file} out", "say in `unused` why")
+        for file in sorted(files - set(account.unused) - answers - {self.transport.ok}):
+            entry = self.transport.files[file]
+            self.subject.demand(
+                entry["kind"] != "response" or entry.get("outcome"),
+                "bodies",
+                f"{file} has no outcome, and no call is answered with it",
+                "give it one in _manifest.json, or name it in Account(answers=…) or Account(unused=…)",
+            )
+
+    def test_answer_is_judged(self, file: str) -> None:
+        """Each answer of the gateway is judged as its outcome class in the manifest says, whatever its HTTP status."""
+        outcome = self.transport.files[file]["outcome"]
+        result = self.judged(self.transport.answered(file), self.transport.given(file), file)
+        kind, fields = meaning(outcome)
+        if outcome == "rate_limited":
+            fields = {**fields, "scope": self.transport.account.rate_limited}
+        told = f"judged {file} as {result!r}, and the manifest calls it {outcome}"
+        wanted = f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+        self.subject.demand(
+            isinstance(result, kind) and all(getattr(result, name) == value for name, value in fields.items()),
+            "send",
+            told,
+            f"that is {wanted}: give its code its place in Codes(…), or mend the manifest",
+        )
+        if kind is Sent:
+            ids = self.transport.account.ids
+            known = ids[file] if file in ids else self.transport.files[file].get("id", "")
+            self.subject.demand(
+                known != "", "bodies", f"nobody says which id {file} brings", 'write "id" into its entry of _manifest.json'
+            )
+            self.subject.demand(result == Sent(known), "send", told, f"the id in it is {known!r}: answer Sent({known!r})")
+
+    def test_request_is_as_documented(self, file: str) -> None:
+        """What leaves has the documented method, path, headers and fields: no more, no less."""
+        entry, case, found = self.transport.files[file], self.transport.given(file), self.subject
+        _, calls = self.transport.play(None, case)
+        wanted = httpx.URL("https://gateway.test" + self.transport.filled(entry["path"]))
+        call = next((call for call in calls if call.url.path == wanted.path), None)
+        if call is None:
+            asked = ", ".join(call.url.path for call in calls) or "nothing"
+            found.wrong(case.hook, f"asked {asked}, and {file} goes to {wanted.path}", "mend the path, or the manifest's")
+        pairs: list[tuple[str, Any, Any]] = [
+            ("method", call.method, entry["method"].split()[0]),
+            ("query", sorted(call.url.params.multi_items()), sorted(wanted.params.multi_items())),
+        ]
+        for name, value in entry.get("headers", {}).items():
+            pairs.append((f"header {name}", call.headers.get(name), self.transport.filled(value)))
+        if body := self.transport.body(file).strip():
+            sent = dict(parse_qsl(call.content.decode(), strict_parsing=True)) if "form" in entry["method"] else _json(call.content)
+            pairs.append(("body", sent, replaced(json.loads(body), case.instead)))
+        for what, sent, documented in pairs:
+            found.demand(
+                sent == documented, case.hook, f"sends as {what} {sent!r}, and {file} has {documented!r}", "send what is documented"
+            )
+
+    def test_asked_status(self, file: str) -> None:
+        """A gateway that must be asked: its answer becomes the status that the manifest names."""
+        result = self.judged(self.transport.answered(file), Given(hook="check"), file)
+        wanted, attempt = self.transport.files[file]["status"], self.transport.account.attempt
+        self.subject.demand(
+            isinstance(result, DeliveryStatus) and result.status == wanted,
+            "check",
+            f"read {file} as {result!r}, and the manifest calls it {wanted}",
+            "give its word its place in Statuses(…), or mend the manifest",
+        )
+        self.subject.demand(
+            result.id == attempt.id or result.reference == attempt.reference,
+            "check",
+            f"answered {result!r} about another message than {attempt!r}",
+            "give the status attempt.id, or reference=attempt.reference",
+        )
+
+    def test_probe(self, file: str) -> None:
+        """`probe` answers `None` for a working account and a sentence for any other, over the documented call."""
+        entry, found = self.transport.files[file], self.subject
+        result, calls = self.transport.play(self.transport.answered(file), Given(hook="probe"))
+        told = f"answered {result!r} to {file}"
+        if entry.get("outcome"):
+            found.demand(result and len(result) > 5, "probe", told, "say in a sentence what is wrong with the account")
+        else:
+            found.demand(result is None, "probe", told, "answer None for an account that works")
+        if "path" in entry:
+            asked = (calls[-1].method, calls[-1].url.path)
+            wanted = (entry["method"], self.transport.filled(entry["path"]).partition("?")[0])
+            found.demand(asked == wanted, "probe", f"asked {asked}, and the manifest says {wanted}", "mend one of the two")
+
+    def test_callback_is_read(self, file: str) -> None:
+        """What the gateway posts becomes the items that the account lists, with the status and the id of the manifest."""
+        items, entry, found = self.read(file), self.transport.files[file], self.subject
+        told = f"read {file} as {items!r}"
+        if file in self.transport.account.items:
+            wanted = self.transport.account.items[file]
+            found.demand(items == wanted, "callback", told, f"it is {wanted!r}")
+        states = [item for item in items if isinstance(item, DeliveryStatus)]
+        if "status" in entry:
+            found.demand(
+                [item.status for item in states] == [entry["status"]], "callback", told, f"it says {entry['status']}, once"
+            )
+        if "id" in entry:
+            found.demand([item.id for item in states] == [entry["id"]], "callback", told, f"it is about {entry['id']}")
+        if entry.get("outcome") in ("session_down", "billing_quota"):
+            down = [item.working for item in items if isinstance(item, TransportState)] == [False]
+            found.demand(down, "callback", told, "it says that the account is out of order: TransportState(False, reason)")
+
+    def read(self, file: str) -> tuple[Any, ...]:
+        try:
+            return self.transport.callback(self.transport.posted(file))
+        except Refused:
+            self.subject.wrong(
+                "callback", f"refused {file}", "tell the suite by Account(secret=…, sign=…) how a callback is proven"
+            )
+        except Exception as error:
+            self.subject.wrong("callback", f"raised {type(error).__name__}: {error} at {file}", "read what the gateway posts")
+
+    # --- proof
+
+    def test_documented_signature(self, vector: dict[str, Any]) -> None:
+        """The signature in the gateway's own documentation is accepted; one digit off, or none, is refused."""
+        config = {self.transport.account.secret: vector["secret"]}
+        value = vector["value"]
+        self.transport.callback(*_signed(vector, value), **config)
+        wrong = value[:-1] + ("0" if value[-1] != "0" else "1")
+        for forged in (wrong, "", value.partition("=")[0] + "="):
+            with pytest.raises(Refused):
+                self.transport.callback(*_signed(vector, forged), **config)
+
+    def test_unproven_callback_is_refused(self) -> None:
+        """A callback that carries no proof or a wrong one is refused before it is read."""
+        account, found = self.transport.account, self.subject
+        found.demand(
+            account.secret,
+            "callback",
+            "believes everybody, as far as the suite is told",
+            "prove(request.headers.get(…), config.…), and say Account(secret=…) which key of Config that is",
+        )
+        proof = dict(account.sign(b"{}")) if account.sign else {}
+        other = {name: value[:-1] + ("x" if value[-1:] != "x" else "y") for name, value in proof.items()}
+        for headers in ({}, other, dict.fromkeys(other, "")):
+            for body in (b"{}", b"not json", b"\xff"):
+                try:
+                    items = self.transport.callback(body, headers)
+                except Refused:
+                    continue
+                except Exception as error:
+                    found.wrong("callback", f"raised {type(error).__name__} at a body without proof", "prove it before it is read")
+                found.wrong(
+                    "callback", f"believed {body!r} with the headers {headers} ({items!r})", "raise Refused: prove(…) does it"
+                )
+
+
+def _json(content: bytes) -> Any:
+    return json.loads(content) if content else None
+
+
+def _signed(vector: dict[str, Any], value: str) -> tuple[bytes, dict[str, str]]:
+    if "header" in vector:
+        return vector["body"].encode(), {vector["header"]: value}
+    fields = {f"data[{number}]": line for number, line in enumerate(vector["data"])}
+    return urlencode({**fields, vector["field"]: value}).encode(), {}
