@@ -45,6 +45,7 @@ class Look:
             "prune_alerts": before,
             "prune_recipients": before,
             "prune_bookings": before,
+            "prune_tombstones": before,
         }
         counts: dict[str, int] = {}
         for name, cut in cuts.items():

@@ -1,4 +1,4 @@
--- The tables of Vestnik. Written once for both databases: @id, @time and @bool are filled in for each (core/store/sql.py).
+-- The tables of Vestnik. Written once for both databases: words that begin with @ are filled in for each (core/store/sql.py).
 -- Keys begin with the source, because the ids of two sources may overlap. There is no foreign key to clients: an unknown client
 -- can never cost a snapshot.
 
@@ -28,10 +28,15 @@ CREATE TABLE webhook_events (
     created_at @time NOT NULL,
     processed_at @time
 );
-CREATE INDEX webhook_events_due ON webhook_events (due_at, id) WHERE status IN ('received', 'deferred');
+CREATE INDEX webhook_events_due ON webhook_events (claims, due_at) WHERE status IN ('received', 'deferred');
 CREATE INDEX webhook_events_undecided ON webhook_events (source, company_id, record_id) WHERE status IN ('received', 'deferred');
 CREATE INDEX webhook_events_record ON webhook_events (record_id);
 CREATE INDEX webhook_events_created ON webhook_events (created_at);
+CREATE INDEX webhook_events_bodies ON webhook_events (created_at) WHERE payload IS NOT NULL;
+CREATE INDEX webhook_events_parked ON webhook_events (created_at) WHERE status = 'parked';
+-- Counted in a quiet moment, these would tell the planner that nothing ever waits, and under load it would walk the whole queue for each row.
+@uncounted(webhook_events, status);
+@uncounted(webhook_events, lease_until);
 
 CREATE TABLE appointments_cache (
     source TEXT NOT NULL,
@@ -61,6 +66,8 @@ CREATE TABLE appointments_cache (
     PRIMARY KEY (source, company_id, record_id)
 );
 CREATE INDEX appointments_cache_phone ON appointments_cache (client_phone);
+CREATE INDEX appointments_cache_record ON appointments_cache (record_id);
+CREATE INDEX appointments_cache_visit ON appointments_cache (visit_at);
 
 CREATE TABLE booking_notifications (
     id @id,
@@ -107,7 +114,7 @@ CREATE TABLE booking_notifications (
 -- Never twice: one live notification per booking and revision. A fallback (step 1, 2, …) is the same notification on another channel.
 CREATE UNIQUE INDEX booking_notifications_once ON booking_notifications (source, company_id, record_id, revision, step)
     WHERE status IN ('pending', 'sending', 'sent', 'delivered', 'read', 'unclear', 'withheld') AND told IS NOT NULL AND NOT is_test;
-CREATE INDEX booking_notifications_due ON booking_notifications (due_at, id) WHERE status = 'pending';
+CREATE INDEX booking_notifications_due ON booking_notifications (claims, due_at) WHERE status = 'pending';
 CREATE INDEX booking_notifications_sending ON booking_notifications (source, company_id, record_id) WHERE status IN ('pending', 'sending');
 CREATE INDEX booking_notifications_lease ON booking_notifications (lease_until) WHERE status = 'sending';
 CREATE INDEX booking_notifications_fallback ON booking_notifications (fallback_at) WHERE fallback_at IS NOT NULL;
@@ -118,6 +125,12 @@ CREATE INDEX booking_notifications_phone ON booking_notifications (phone, sent_a
 CREATE INDEX booking_notifications_record ON booking_notifications (record_id);
 CREATE INDEX booking_notifications_event ON booking_notifications (event_id);
 CREATE INDEX booking_notifications_created ON booking_notifications (created_at);
+CREATE INDEX booking_notifications_unheard ON booking_notifications (created_at)
+    WHERE status IN ('failed', 'expired', 'unclear') OR error = 'not delivered in time';
+@uncounted(booking_notifications, status);
+@uncounted(booking_notifications, lease_until);
+@uncounted(booking_notifications, fallback_at);
+@uncounted(booking_notifications, check_at);
 
 CREATE TABLE journal (
     id @id,

@@ -12,7 +12,7 @@ WHERE id IN (
       AND n.claims = 0
       AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
                       AND e.status IN ('received', 'deferred') AND n.body IS NULL)
-      AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
+      AND (COALESCE(n.transport, ''), n.account) NOT IN (SELECT b.transport, b.account FROM @rows b(transport text, account bigint))
     ORDER BY n.due_at, n.id LIMIT :most @skip_locked)
 RETURNING *
 
@@ -26,7 +26,7 @@ WHERE id IN (
       AND n.claims > 0
       AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
                       AND e.status IN ('received', 'deferred') AND n.body IS NULL)
-      AND NOT EXISTS (SELECT 1 FROM @rows b(transport text, account bigint) WHERE b.transport = n.transport AND b.account = n.account)
+      AND (COALESCE(n.transport, ''), n.account) NOT IN (SELECT b.transport, b.account FROM @rows b(transport text, account bigint))
     ORDER BY n.claims, n.due_at, n.id LIMIT 1 @skip_locked)
 RETURNING *
 
@@ -113,7 +113,7 @@ UPDATE booking_notifications SET lease_until = :until WHERE lease_owner = :owner
 
 -- lapsed --
 -- A request was open when its worker died: nobody knows whether it was taken.
-SELECT * FROM booking_notifications WHERE status = 'sending' AND lease_until < :now ORDER BY id LIMIT 500 @skip_locked
+SELECT * FROM booking_notifications WHERE status = 'sending' AND lease_until < :now ORDER BY lease_until, id LIMIT 500 @skip_locked
 
 -- lapse --
 UPDATE booking_notifications
@@ -154,7 +154,10 @@ WHERE booking_notifications.id = r.id AND booking_notifications.status IN ('sent
 -- next_message --
 -- When a message, a fallback or a check is due; each is the first of its own index.
 SELECT MIN(due_at) AS due_at FROM (
-    SELECT MIN(due_at) AS due_at FROM booking_notifications WHERE status = 'pending' AND (lease_until IS NULL OR lease_until < :now)
+    SELECT MIN(due_at) AS due_at FROM booking_notifications
+    WHERE status = 'pending' AND claims = 0 AND (lease_until IS NULL OR lease_until < :now)
+    UNION ALL SELECT MIN(due_at) FROM booking_notifications
+    WHERE status = 'pending' AND claims > 0 AND (lease_until IS NULL OR lease_until < :now)
     UNION ALL SELECT MIN(fallback_at) FROM booking_notifications WHERE fallback_at IS NOT NULL
     UNION ALL SELECT MIN(check_at) FROM booking_notifications WHERE check_at IS NOT NULL) AS moments
 

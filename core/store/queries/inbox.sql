@@ -61,7 +61,12 @@ RETURNING *
 UPDATE webhook_events SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred')
 
 -- next_event --
-SELECT MIN(due_at) AS due_at FROM webhook_events WHERE status IN ('received', 'deferred') AND (lease_until IS NULL OR lease_until < :now)
+-- Each is the first of its stretch of the index.
+SELECT MIN(due_at) AS due_at FROM (
+    SELECT MIN(due_at) AS due_at FROM webhook_events
+    WHERE status IN ('received', 'deferred') AND claims = 0 AND (lease_until IS NULL OR lease_until < :now)
+    UNION ALL SELECT MIN(due_at) FROM webhook_events
+    WHERE status IN ('received', 'deferred') AND claims > 0 AND (lease_until IS NULL OR lease_until < :now)) AS moments
 
 -- renew_events --
 UPDATE webhook_events SET lease_until = :until WHERE lease_owner = :owner AND lease_until IS NOT NULL AND status IN ('received', 'deferred')

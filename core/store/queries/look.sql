@@ -18,23 +18,26 @@ GROUP BY 1, 2
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
 
 -- dead_letters --
-SELECT * FROM booking_notifications WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik'
-ORDER BY id DESC LIMIT :most
+SELECT * FROM booking_notifications
+WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik'
+  AND (status IN ('failed', 'expired', 'unclear') OR error = 'not delivered in time') -- in the words of its index
+ORDER BY created_at DESC, id DESC LIMIT :most
 
 -- parked_events --
-SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY id DESC LIMIT :most
+SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY created_at DESC, id DESC LIMIT :most
 
 -- to_call --
 -- A cancellation or a new time that did not get through: the last row of each such message, while the visit is not long over.
 SELECT n.* FROM booking_notifications n
 JOIN appointments_cache a ON a.source = n.source AND a.company_id = n.company_id AND a.record_id = n.record_id
 WHERE n.created_at >= :since AND NOT n.is_test
+  AND (n.status IN ('failed', 'expired', 'unclear') OR n.error = 'not delivered in time') -- in the words of its index
   AND (n.notification_type = 'booking_cancelled' OR n.notification_type = 'booking_updated')
   AND (n.status IN ('failed', 'expired') OR (n.status = 'unclear' AND n.sent_at < :unclear_before)
        OR (n.status = 'sent' AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error = 'not delivered in time'))
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = n.source AND o.company_id = n.company_id AND o.record_id = n.record_id
                   AND (o.id > n.id OR (o.notification_id = n.notification_id AND o.status IN ('delivered', 'read', 'pending', 'sending'))))
-ORDER BY n.id DESC LIMIT :most
+ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 
 -- event_of_key --
 SELECT * FROM webhook_events WHERE event_id = :key OR record_id = :record ORDER BY id DESC LIMIT :most
@@ -93,7 +96,14 @@ RETURNING phone
 -- prune_bookings --
 -- Long after the visit, so that a late edit of an old record is not taken for a new booking while its events are kept.
 DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
-    SELECT source, company_id, record_id FROM appointments_cache WHERE updated_at < :before AND (visit_at IS NULL OR visit_at < :before) LIMIT :most)
+    SELECT source, company_id, record_id FROM appointments_cache
+    WHERE visit_at < :before AND updated_at < :before ORDER BY visit_at LIMIT :most)
+RETURNING record_id
+
+-- prune_tombstones --
+DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
+    SELECT source, company_id, record_id FROM appointments_cache
+    WHERE visit_at IS NULL AND updated_at < :before ORDER BY visit_at LIMIT :most)
 RETURNING record_id
 
 -- erase_events --
