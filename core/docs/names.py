@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 import core
+from core import model
 from core.docs.text import code, kind, prose, table
 from core.keys import comments
 from core.model import booking, case, edge, sending
@@ -52,7 +53,9 @@ def _value(found: type[Struct]) -> str:
 
 
 def _field_type(found: type[Struct], entry: Any) -> str:
-    return kind(found.__annotations__.get(entry.name, entry.type))
+    """As its author wrote it; a name that is not public is replaced by what it stands for."""
+    written = found.__annotations__.get(entry.name, entry.type)
+    return kind(entry.type if written in model.__all__ and written not in core.__all__ else written)
 
 
 def _default(entry: Any) -> str:

@@ -14,51 +14,47 @@ Action = Literal["created", "updated", "deleted"]
 
 
 class Service(Struct, frozen=True, omit_defaults=True):
-    """One line of a booking. `cost` is the line's total after discount, `first_cost` before it, `cost_to_pay` what is left to pay."""
+    """One line of a booking. Sums are of the whole line, in the salon's currency."""
 
-    title: str
-    id: str | None = None
-    cost: Decimal | None = None
-    first_cost: Decimal | None = None
-    cost_to_pay: Decimal | None = None
+    title: str  # as clients read it
+    id: str | None = None  # the sender's own; without one, services are told apart by title
+    cost: Decimal | None = None  # after discount
+    first_cost: Decimal | None = None  # before it
+    cost_to_pay: Decimal | None = None  # what is left to pay
 
 
 class Staff(Struct, frozen=True, omit_defaults=True):
     """Who does the work."""
 
-    name: str
-    id: str | None = None
+    name: str  # as clients know them
+    id: str | None = None  # the sender's own; without one, staff are told apart by name
 
 
 class Booking(Struct, frozen=True, omit_defaults=True):
-    """A booking at one moment. `None` means "not said"; core fills it from what it already knows.
+    """A booking at one moment. `None` means "not said"; core fills it from what it already knows."""
 
-    `phone` is E.164 ("+79000000088"). Where there is none, `phone_missing` says why, in words a salon understands.
-    `extra` keeps what the source wants to have in the snapshot and core does not judge (visit id, short link, …).
-    """
-
-    visit_at: datetime | None = None
+    visit_at: datetime | None = None  # with the salon's offset: the digits are its wall clock
     services: tuple[Service, ...] | None = None
     staff: Staff | None = None
-    branch: str | None = None
+    branch: str | None = None  # where; another one is worth a message
     client_name: str | None = None
-    phone: str | None = None
-    phone_missing: str | None = None
+    phone: str | None = None  # E.164
+    phone_missing: str | None = None  # why there is none, in words a salon understands
     attendance: Attendance = "expected"
     paid: bool = False
     cancelled: bool = False
-    comment: str = ""
+    comment: str = ""  # what the administrator, or another bot, wrote
     online: bool = False  # the client booked it himself
-    notify: bool | None = None  # the administrator's tick "notify the client"; None: not said
-    created_at: datetime | None = None
-    changed_at: datetime | None = None
-    extra: dict[str, Any] = {}
+    notify: bool | None = None  # the administrator's tick "notify the client"
+    created_at: datetime | None = None  # when it was made
+    changed_at: datetime | None = None  # when it was last changed, by the sender's clock
+    extra: dict[str, Any] = {}  # what the source wants to keep and core does not judge: a visit's id, a short link
 
 
 class Recipient(Struct, frozen=True, omit_defaults=True):
     """Whom to tell, for an event that has no booking."""
 
-    phone: str | None = None
+    phone: str | None = None  # E.164
     name: str | None = None
     missing: str | None = None  # why there is no phone
 
@@ -67,29 +63,27 @@ class Event(Struct, frozen=True, omit_defaults=True):
     """What a source understood of a `Received` item.
 
     Either `booking` (a state to compare), or `text` (already rendered elsewhere), or neither: a deletion that says no more than the id.
-    `action` is what the sender called it; core trusts it only to tell a first creation from a later change.
-    `kind` names the notification of an event without booking ("message" if unset).
     """
 
-    action: Action
+    action: Action  # as the sender called it; core trusts it only to tell a first creation from a later change
     booking: Booking | None = None
     text: str | None = None
-    recipient: Recipient | None = None
-    kind: str = "message"
-    changed_at: datetime | None = None
+    recipient: Recipient | None = None  # of an event without booking
+    kind: str = "message"  # the name of the notification of an event without booking
+    changed_at: datetime | None = None  # when the change was made, by the sender's clock; orders events of one booking
 
 
 class Ignored(Struct, frozen=True):
-    """Nothing to tell anybody; the reason is kept with the event."""
+    """Nothing to tell anybody."""
 
-    reason: str
+    reason: str  # kept with the event
 
 
 class Later(Struct, frozen=True):
-    """Cannot be understood yet (the sender's API is away). `after` is the wait; core doubles it from one time to the next."""
+    """Cannot be understood yet: the sender's API is away."""
 
     reason: str
-    after: timedelta = timedelta(seconds=30)
+    after: timedelta = timedelta(seconds=30)  # core doubles it from one time to the next
 
 
 def merge(known: Booking | None, now: Booking) -> Booking:

@@ -10,20 +10,16 @@ from core.model.booking import Action, Booking
 
 
 class EventFacts(Struct, frozen=True):
-    """What a rule may know of the event that asks.
-
-    `at` is the arrival, `changed_at` when the sender says the change was made, `since` the arrival of the first event of this booking
-    that is still undecided (1970 before an attempt to send: all are decided). `repeat` is true when the same event came again after it had been taken in.
-    """
+    """What a rule may know of the event that asks."""
 
     event_id: str
-    action: Action
-    at: datetime
-    since: datetime
-    changed_at: datetime | None = None
+    action: Action  # as the sender called it
+    at: datetime  # the arrival
+    since: datetime  # arrival of the booking's first undecided event; 1970 before an attempt to send, when all are decided
+    changed_at: datetime | None = None  # when the sender says the change was made
     known_changed_at: datetime | None = None  # the newest change that was known before this event
     stale: bool = False  # core keeps the newer state; the rule names it
-    repeat: bool = False
+    repeat: bool = False  # the same event came again after it had been taken in
 
     @property
     def change(self) -> datetime:
@@ -32,59 +28,52 @@ class EventFacts(Struct, frozen=True):
 
 
 class Contact(Struct, frozen=True):
-    """What is known of the client, by phone. Times are UTC."""
+    """What is known of the client, by phone."""
 
     phone: str | None = None
-    wrote_at: datetime | None = None
-    opted_out_at: datetime | None = None
+    wrote_at: datetime | None = None  # when they last wrote, to us or to the salon's other bot
+    opted_out_at: datetime | None = None  # when they said СТОП; unset once they said СТАРТ
     sent_at: tuple[datetime, ...] = ()  # messages of the last 24 hours that left or may have left, oldest first
 
 
 class Salon(Struct, frozen=True):
-    """One branch, as `[salon.ID]` describes it. `region` is the phone region ("RU") for numbers without a country code."""
+    """One branch, as `[salon.ID]` describes it."""
 
-    id: int
+    id: int  # `company_id`
     name: str = ""
     address: str = ""
     phone: str = ""
-    timezone: str | None = None
-    region: str = "RU"
+    timezone: str | None = None  # such as "Europe/Moscow"
+    region: str = "RU"  # of phone numbers without a country code
 
 
 class Case(Struct, frozen=True):
-    """All that a rule may know. Core collects it in one query and stores it with the verdicts.
+    """All that a rule may know. Core collects it in one query and stores it with the verdicts."""
 
-    `type` is the notification that is due ("booking_updated"), or `None` when nothing differs that a client could see; `note` then says so.
-    `changed` is what differs between what is announced and now: time, services, staff, branch, price, phone.
-    """
-
-    type: str | None
-    booking: Booking | None
-    announced: Booking | None
-    changed: frozenset[str]
+    type: str | None  # the notification that is due: "booking_updated"; `None` where nothing differs that a client could see
+    booking: Booking | None  # as it is now
+    announced: Booking | None  # as the client knows it
+    changed: frozenset[str]  # what differs between the two: time, services, staff, branch, price, phone
     event: EventFacts
     contact: Contact
     salon: Salon
-    test: bool = False
+    test: bool = False  # a test booking: rules that judge by the clock let it pass
     seen: bool = False  # the booking was known before this event
-    note: str = ""
+    note: str = ""  # why no notification is due
 
 
 class Suppressed(Struct, frozen=True):
-    """The client is not told. `client_knows`: somebody told them already, so what is announced moves.
-
-    `withheld`: a trial run; what would have been sent is recorded, and what is announced moves too.
-    """
+    """The client is not told."""
 
     reason: str
-    client_knows: bool = False
-    withheld: bool = False
+    client_knows: bool = False  # somebody told them already, so what is announced moves
+    withheld: bool = False  # a trial run: what would have been sent is recorded, and what is announced moves, too
 
 
 class Deferred(Struct, frozen=True):
-    """Not yet: asked again at `until`."""
+    """Not yet."""
 
-    until: datetime
+    until: datetime  # when to ask again
     reason: str
 
 

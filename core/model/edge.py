@@ -10,40 +10,33 @@ from core.model.sending import CallbackItem
 
 
 class Request(Struct, frozen=True):
-    """One HTTP request, as a source or a transport sees it.
-
-    `headers` has lower-case names. `query` has the first value of each name. `body` is the raw bytes, at most 1 MiB.
-    """
+    """One HTTP request, as a source or a transport sees it."""
 
     method: str
     path: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str]  # by lower-case names
+    query: Mapping[str, str]  # the first value of each name
+    body: bytes  # raw, at most 1 MiB
 
 
 class Received(Struct, frozen=True):
-    """One event as it arrived, ready to be stored. `payload` is text; `normalize` reads it again from the stored row.
+    """One event as it arrived, ready to be stored."""
 
-    `event_id` is the inbox key: the same event sent twice has the same one. `subject_id` is the sender's own id of the booking
-    (any text or number); core turns it into a BIGINT. `unreadable` says why the body could not be read; it is stored all the same.
-    """
-
-    event_id: str
+    event_id: str  # the inbox key: the same event sent twice has the same one
     event_type: str  # "record.created"
-    payload: str
-    company_id: int | str | None = None
-    subject_id: int | str | None = None
+    payload: str  # `normalize` reads it again from the stored row
+    company_id: int | str | None = None  # the salon
+    subject_id: int | str | None = None  # the sender's own id of the booking, any text or number
     transport_id: str | None = None  # the sender's own delivery id (a header), kept for the story, never a key
     digest: str | None = None  # of the sender's data: a poll that finds the same again passes it over
-    unreadable: str | None = None
-    test: bool = False
+    unreadable: str | None = None  # why the body could not be read; it is stored all the same
+    test: bool = False  # a test booking
 
 
 class Reply(Struct, frozen=True):
-    """An answer of the plugin's own, where the sender wants more than our JSON. `items` are stored before it is sent."""
+    """An answer of the plugin's own, where the sender wants more than our JSON."""
 
-    items: tuple[Received | CallbackItem, ...] = ()
+    items: tuple[Received | CallbackItem, ...] = ()  # stored before it is sent
     body: str = ""
     content_type: str = "application/json"
     status: int = 200

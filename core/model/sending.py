@@ -12,92 +12,74 @@ from core.model.case import Salon
 
 
 class Notice(Struct, frozen=True):
-    """What is to be told: the subject of `parts` and `render`.
+    """What is to be told."""
 
-    `type` is the notification ("booking_created"). `booking` is the state it tells; `announced` what the client knew before.
-    """
-
-    type: str
-    booking: Booking | None
-    announced: Booking | None
-    changed: frozenset[str]
+    type: str  # the notification: "booking_created"
+    booking: Booking | None  # the state it tells
+    announced: Booking | None  # what the client knew before
+    changed: frozenset[str]  # what differs: time, services, staff, branch, price, phone
     salon: Salon
-    text: str | None = None
+    text: str | None = None  # ready, where it was rendered elsewhere
 
 
 class Channel(Struct, frozen=True):
-    """The facts of a transport: which channel it carries, and what that channel can show.
+    """The facts of a transport: which channel it carries, and what that channel can show."""
 
-    `bold` and `strike` are the marks around a piece of text: ("*", "*"), ("<b>", "</b>"), or `None` where there is none.
-    `length` is the longest text in characters. `escape` is "html" where text must be escaped. `short`: SMS-like, terse text.
-    `concurrency` is how many requests may be open at once per account, `gap` the least time between two sends of one account.
-    `reports_delivery`: statuses come back. `first_contacts_per_day` caps first-time recipients (gateways that ban numbers).
-    `needs_binding`: reaches only clients who bound the bot.
-    """
-
-    name: str
-    bold: tuple[str, str] | None = None
-    strike: tuple[str, str] | None = None
-    length: int = 4096
-    escape: Literal["html"] | None = None
-    short: bool = False
-    reports_delivery: bool = True
-    concurrency: int = 8
-    gap: timedelta = timedelta(0)
-    recipient_gap: timedelta = timedelta(0)
-    first_contacts_per_day: int | None = None
-    needs_binding: bool = False
+    name: str  # what the client reads: "sms"
+    bold: tuple[str, str] | None = None  # the marks around bold text: ("*", "*"), ("<b>", "</b>")
+    strike: tuple[str, str] | None = None  # the marks around struck text
+    length: int = 4096  # the longest text, in characters
+    escape: Literal["html"] | None = None  # how text must be escaped
+    short: bool = False  # terse texts, as for SMS
+    reports_delivery: bool = True  # statuses come back, by `callback` or `check`
+    concurrency: int = 8  # requests that may be open at once, for each account
+    gap: timedelta = timedelta(0)  # least time between two messages of one account
+    recipient_gap: timedelta = timedelta(0)  # least time between two messages to one client
+    first_contacts_per_day: int | None = None  # new clients in 24 hours, where a gateway bans who writes to more
+    needs_binding: bool = False  # reaches only clients who bound the bot
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
-    """What leaves. `parameters` are the parts by name, for channels that fill an approved template; `type` is the notification."""
+    """What leaves."""
 
     text: str
-    type: str = ""
-    parameters: dict[str, str] = {}
+    type: str = ""  # the notification
+    parameters: dict[str, str] = {}  # the pieces by name, for channels that fill an approved template
 
 
 class Address(Struct, frozen=True):
-    """Where a message goes. `phone` is E.164. `binding` is the transport's own id of the client (a chat id), where one was bound.
+    """Where a message goes."""
 
-    `reference` is ours, for APIs that take a client-chosen id: unique per message on a channel, the same for its retries, at most
-    32 characters of [a-z0-9]. `wrote_at` is when the client last wrote to this account.
-    """
-
-    phone: str
+    phone: str  # E.164
     name: str | None = None
-    binding: str | None = None
-    reference: str = ""
-    wrote_at: datetime | None = None
+    binding: str | None = None  # the transport's own id of the client (a chat), where one was bound
+    reference: str = ""  # ours: one for each message on a channel, the same for its retries; at most 32 of [a-z0-9]
+    wrote_at: datetime | None = None  # when the client last wrote to this account
 
 
 Scope = Literal["recipient", "content", "transport"]
 
 
 class Sent(Struct, frozen=True):
-    """The gateway took it. `id` is the gateway's; `None` where it names none (a repeat that it had already taken)."""
+    """The gateway took it."""
 
-    id: str | None
+    id: str | None  # the gateway's; `None` where it names none (a repeat that it had already taken)
 
 
 class Retry(Struct, frozen=True):
-    """It was certainly not taken; try again. `after` is what the gateway asks for; core has its own back-off where it is `None`.
-
-    scope "recipient": only this message waits. "transport": the account is out of order or limited; it is paused.
-    `alert`: a person has to mend it (token, money, session).
-    """
+    """It was certainly not taken; try again."""
 
     reason: str
-    after: timedelta | None = None
-    scope: Literal["recipient", "transport"] = "recipient"
-    alert: bool = False
+    after: timedelta | None = None  # what the gateway asks for; core has a back-off of its own
+    scope: Literal["recipient", "transport"] = "recipient"  # what waits: this message, or the whole account
+    alert: bool = False  # a person has to mend it: token, money, session
 
 
 class Rejected(Struct, frozen=True):
-    """It will never be taken. "recipient": next channel. "content": the text or template is wrong; one alert."""
+    """It will never be taken."""
 
     reason: str
-    scope: Literal["recipient", "content"] = "recipient"
+    scope: Literal["recipient", "content"] = "recipient"  # next channel; or the text or template is wrong: one alert
     unbind: bool = False  # the bot was blocked: forget the binding
 
 
@@ -113,8 +95,8 @@ SendResult = Sent | Retry | Rejected | Unclear
 class Attempt(Struct, frozen=True):
     """A message whose fate `check` is asked about."""
 
-    id: str | None
-    reference: str
+    id: str | None  # the gateway's; `None` where its answer was lost
+    reference: str  # ours, as in `Address`
     phone: str
     sent_at: datetime
 
@@ -123,35 +105,32 @@ DeliveryState = Literal["sent", "delivered", "read", "failed"]
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """What became of a message. `id` is the gateway's id, `reference` ours where the gateway echoes it; one of them is enough.
-
-    `phone` is the recipient, where the gateway says it: so a message whose answer was lost, and whose id nobody knows, is found.
-    """
+    """What became of a message. `id` or `reference` is enough to find it; so is `phone`, where only one message can be meant."""
 
     status: DeliveryState
-    id: str | None = None
-    reference: str | None = None
-    phone: str | None = None
+    id: str | None = None  # the gateway's
+    reference: str | None = None  # ours, where the gateway echoes it
+    phone: str | None = None  # the recipient's, where the gateway says it
     at: datetime | None = None
-    reason: str | None = None
+    reason: str | None = None  # of a failure
 
 
 class InboundMessage(Struct, frozen=True):
-    """The client wrote. `phone` is E.164, or `None` where only `binding` is known."""
+    """The client wrote."""
 
-    text: str
-    phone: str | None = None
+    text: str  # empty for a picture or a voice
+    phone: str | None = None  # E.164; `None` where only the binding is known
     binding: str | None = None
     at: datetime | None = None
 
 
 class Binding(Struct, frozen=True):
-    """A client bound the bot (`bound`), or left it. `token` is what a deep link carried, `phone` what a shared contact says."""
+    """A client bound the bot, or left it."""
 
-    binding: str
+    binding: str  # the transport's own id of the client
     bound: bool = True
-    phone: str | None = None
-    token: str | None = None
+    phone: str | None = None  # what a shared contact says
+    token: str | None = None  # what a deep link carried
 
 
 class TransportState(Struct, frozen=True):
@@ -165,23 +144,19 @@ CallbackItem = DeliveryStatus | InboundMessage | Binding | TransportState
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one event or one attempt: what a recorder is told. `phone` is masked.
-
-    `status` is that of the event ("processed", "suppressed", …), or with a `channel` that of the message: "sent", "delivered", "failed", …,
-    and "undelivered" where it was taken and no delivery was reported in time.
-    """
+    """What became of one event or one attempt: what a recorder is told."""
 
     at: datetime
     event_id: str
     source: str
     company_id: int | None
     record_id: int | None
-    status: str
-    type: str | None = None
-    rule: str | None = None
+    status: str  # of the event ("processed", "suppressed"); with a `channel` of the message ("sent", "delivered", "undelivered": not in time)
+    type: str | None = None  # the notification
+    rule: str | None = None  # the one that spoke
     reason: str | None = None
     channel: str | None = None
     transport: str | None = None
-    phone: str | None = None
+    phone: str | None = None  # masked
     seconds: float | None = None  # from arrival to this outcome
     next: str | None = None  # the channel that is tried next: it is not over
