@@ -58,7 +58,7 @@ def test_notification_stats_count_a_day_without_tests(database_url: str) -> None
 
 
 def test_what_was_sent_lately(database_url: str) -> None:
-    """The query of the README gives the ten newest messages, newest first."""
+    """The query of docs/http.md gives the ten newest messages, newest first."""
 
     async def story(store: Store) -> None:
         await fill(store)

@@ -396,7 +396,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     start(tmp_path)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/salon.ru.md", "config.toml"])
+@pytest.mark.parametrize("page", ["docs/sources.md", "docs/salon.ru.md", "config.toml"])
 def test_the_examples_of_the_documents_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     """What people copy is a table that starts."""
     text = (Path(__file__).parents[3] / page).read_text(encoding="utf-8")
