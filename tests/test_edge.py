@@ -815,7 +815,13 @@ def test_health_ready_metrics(play: Play) -> None:
 
     async def story(app: Driver) -> None:
         assert (await app.http.get("/health")).json() == {"status": "ok"}
-        assert (await app.http.get("/ready")).json() == {"ready": True, "database": "ok", "spooled": 0, "transports": []}
+        assert (await app.http.get("/ready")).json() == {
+            "ready": True,
+            "database": "ok",
+            "config": "ok",
+            "spooled": 0,
+            "transports": [],
+        }
         await app.tell(body("record_create_discount50"))
         metrics = await app.http.get("/metrics")
         assert metrics.status_code == 200

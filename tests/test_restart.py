@@ -33,7 +33,7 @@ class Server:
         self.port, self.database_url = free_port(), database_url
         self.config, self.log = folder / "config.toml", folder / "server.log"
         self.process: asyncio.subprocess.Process | None = None
-        green = "\n".join(f'{key} = "{value}"' for key, value in GreenApi.settings(gateway).items())
+        green = "\n".join(f"{key} = {json.dumps(value)}" for key, value in GreenApi.settings(gateway).items())
         self.config.write_text(
             f'[server]\nport = {self.port}\ntoken = "t"\n[database]\nurl = "{database_url}"\n[source.yclients]\n[filter.same_event]\n[filter.stale]\n'
             f'[filter.unchanged]\n[filter.settle]\nwait = "{settle}"\n[render.booking]\n[render.discount]\n[send.green_api]\n{green}\n',

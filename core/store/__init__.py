@@ -37,7 +37,7 @@ class Store:
         names = (
             ("write", "read")
             if engine.dialect == "sqlite"  # one writer, whatever it is called
-            else ("intake", "decide", "mark", "deliver", "people", "read", "watch", "look")
+            else ("intake", "decide", "deliver", "people", "read", "watch", "look")
         )
         self._lanes = {name: Lane(engine, name, reads=name in _READS) for name in names}
 
@@ -46,8 +46,8 @@ class Store:
 
         self.inbox = Inbox(engine, lane("intake"), lane("decide"), lane("watch"))
         self.decisions = Decisions(engine, lane("decide"), lane("read"))
-        self.deliveries = Deliveries(engine, lane("deliver"), lane("mark"), lane("watch"))
-        self.pacing = Pacing(lane("mark"))
+        self.deliveries = Deliveries(engine, lane("deliver"), lane("watch"))
+        self.pacing = Pacing(lane("deliver"))
         self.people = PeopleStore(engine, lane("people"), lane("watch"))
         self.alerts = AlertStore(lane("people"), lane("watch"))
         self.look = Look(engine, lane("people"), lane("look"))

@@ -37,8 +37,8 @@ class Report(Struct, frozen=True):
 
 
 class Deliveries:
-    def __init__(self, engine: Engine, work: Lane, mark: Lane, read: Lane) -> None:
-        self._engine, self._work, self._mark, self._read = engine, work, mark, read
+    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
+        self._engine, self._work, self._read = engine, work, read
 
     async def claim(
         self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]
@@ -90,7 +90,7 @@ class Deliveries:
         self, rows: Sequence[tuple[Notification, str, Booking | None, Booking | None]], now: datetime, lease: timedelta
     ) -> list[bool]:
         """(row, text, state told, state known before) → whether the row is still ours and may leave now."""
-        return await self._mark.submit(self._mark_sending, [(*entry, now, now + lease) for entry in rows])
+        return await self._work.submit(self._mark_sending, [(*entry, now, now + lease) for entry in rows])
 
     async def _mark_sending(self, tx: Tx, rows: list[Any]) -> list[bool]:
         touched = [_key_values(key) for row, *_ in rows if (key := row.state_key) is not None]
