@@ -52,6 +52,11 @@ def pause(failures: int, chance: Random, after: timedelta | None = None) -> time
     return max(FIRST_PAUSE, _grown(2 * FIRST_PAUSE, failures, chance), _spread(after, chance))
 
 
+def probe_again(paused_for: timedelta) -> timedelta:
+    """How long to wait after a probe that found the transport still out of order: half of the time that it has been so, 30 s … 15 min."""
+    return min(max(FIRST_PAUSE, paused_for / 2), LONGEST_WAIT)
+
+
 def next_attempt(
     now: datetime, deadline: datetime, attempts: int, chance: Random, after: timedelta | None = None
 ) -> datetime | None:

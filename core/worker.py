@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from core import retry
 from core.alerts import Cause
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
@@ -93,7 +94,6 @@ class Worker:
             for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step, self.run.alerts.look):
                 busy |= bool(self.sender.busy())  # who finds no slot is still due
                 busy |= bool(await step())
-            busy |= bool(self.sender.busy())  # who found no slot is still due
             await self.decider.finish()
             await self.sender.finish()
         await self.run.recorders.finish()
@@ -135,11 +135,11 @@ class Worker:
             except Exception as error:
                 wrong = f"cannot be reached: {type(error).__name__}"
             if wrong is None:
-                await self.run.store.people.works(name, account, now)
+                await self.run.store.people.returns(name, account, now)
                 self.run.work.set()
             else:
-                wait = min(timedelta(seconds=30) * 2 ** min(health.failures, 5), timedelta(minutes=15))
-                await self.run.store.people.pause(name, account, str(wrong), now + wait, now)
+                until = now + retry.probe_again(now - (health.paused_at or now))
+                await self.run.store.people.pause(name, account, str(wrong), until, now, failed=False)
         await self.run.load_health()
 
     async def alert(self) -> int:

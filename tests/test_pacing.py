@@ -1,4 +1,4 @@
-"""How fast an account sends: stories on both databases, with a gateway that notes when it was called; time moves by a clock."""
+"""How fast an account sends, and how often one that fails is tried: stories on both databases, with a gateway that notes when it was called; time moves by a clock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from core import Retry
 from core import config as configuration
 from core import hooks as plugin_hooks
 from core.app import create_app
@@ -374,8 +375,6 @@ def test_a_backlog_is_no_burst_when_the_account_returns(pace: Pace) -> None:
     """Forty messages wait for an account that is out of order. It returns: they leave a gap apart, and none after its visit has begun."""
 
     async def story(app: Driver) -> None:
-        from core import Retry
-
         gateway().WRONG.append("the session is lost")
         gateway().ANSWERS.append(Retry("the session is lost", scope="transport", alert=True))
         soon = {"day": "2025-08-20", "hour": "13:02"}
@@ -398,3 +397,61 @@ def test_a_backlog_is_no_burst_when_the_account_returns(pace: Pace) -> None:
         assert any(row["status"] == "expired" for row in rows[30:])
 
     pace(story, gap="10s")
+
+
+def test_an_account_that_only_says_that_it_works_is_tried_ever_more_rarely(pace: Pace) -> None:
+    """Its probe finds nothing wrong and every message fails: the pauses grow to a quarter of an hour, until a message is taken."""
+
+    async def story(app: Driver) -> None:
+        gateway().ANSWERS.extend([Retry("nothing is taken", scope="transport")] * 12)
+        await told(app, booking(1))
+        await run_for(app, timedelta(hours=2))
+        pauses = steps()
+        assert len(gateway().TAKEN) == 13
+        for pause, longest in zip(pauses, (60, 120, 240, 480, *[900] * 8), strict=True):
+            assert longest / 2 <= pause <= longest + 10
+        assert [status for _, status in await seen(app)] == ["sent"]
+        (health,) = await app.vestnik.run.store.people.health()
+        assert (health.reason, health.failures) == (None, 0)
+        gateway().ANSWERS.append(Retry("nothing is taken", scope="transport"))
+        await told(app, booking(2))
+        await run_for(app, timedelta(minutes=2))
+        assert steps()[-1] <= 70
+
+    pace(story)
+
+
+def test_failing_together_counts_once(pace: Pace) -> None:
+    """Two requests that were open at once fail: one failure, one pause of a minute at most."""
+
+    async def story(app: Driver) -> None:
+        gateway().ANSWERS.extend([Retry("nothing is taken", scope="transport")] * 2)
+        for number in (1, 2):
+            await app.post(booking(number))
+        await app.settle()
+        assert len(gateway().TAKEN) == 2
+        (health,) = await app.vestnik.run.store.people.health()
+        assert health.failures == 1
+        assert health.paused_until is not None
+        assert health.paused_until - app.clock() <= timedelta(minutes=2)
+
+    pace(story)
+
+
+def test_a_probe_that_finds_it_out_of_order_counts_as_no_failure(pace: Pace) -> None:
+    """A session is lost over night and asked for ever more rarely; when it is back, the first failure is the first one again."""
+
+    async def story(app: Driver) -> None:
+        gateway().WRONG.append("the session is lost")
+        gateway().ANSWERS.append(Retry("the session is lost", scope="transport"))
+        await told(app, booking(1))
+        await run_for(app, timedelta(hours=8))
+        (health,) = await app.vestnik.run.store.people.health()
+        assert (health.failures, len(gateway().TAKEN)) == (1, 1)
+        assert health.paused_until is not None
+        assert timedelta(minutes=-1) < health.paused_until - app.clock() <= timedelta(minutes=15)
+        gateway().WRONG.clear()
+        await run_for(app, timedelta(minutes=20))
+        assert [status for _, status in await seen(app)] == ["sent"]
+
+    pace(story)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from core import retry
 from core.errors import Refused
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
@@ -141,10 +142,11 @@ class Callbacks:
 
     async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
         if item.working:
-            await self.run.store.people.works(row.transport, row.account, now)
+            await self.run.store.people.returns(row.transport, row.account, now)
             await self.run.alerts.works(row.transport, row.account)
         else:
-            await self.run.store.people.pause(row.transport, row.account, item.reason, now + timedelta(seconds=30), now)
+            until = now + retry.FIRST_PAUSE
+            await self.run.store.people.pause(row.transport, row.account, item.reason, until, now, failed=False)
             await self.run.alerts.out_of_order(row.transport, row.account, item.reason)
         await self.run.load_health()
 

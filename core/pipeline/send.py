@@ -253,15 +253,18 @@ class Sender:
 
     async def _works(self, hop: route.Hop, now: datetime) -> None:
         account = (hop.plugin.short, hop.account)
-        if account in self.run.health and self.run.health[account].reason is not None:
+        health = self.run.health.get(account)
+        if health is not None and (health.reason is not None or health.failures):
             await self.run.store.people.works(*account, now)
             await self.run.load_health()
 
     async def _pause(self, hop: route.Hop, result: Retry, now: datetime) -> datetime:
         account = (hop.plugin.short, hop.account)
-        failures = self.run.health[account].failures if account in self.run.health else 0
-        until = now + retry.pause(failures + 1, self.run.chance, result.after)
-        await self.run.store.people.pause(*account, result.reason, until, now)
+        health = self.run.health.get(account)
+        beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
+        failures = (health.failures if health is not None else 0) + (beside is None)
+        until = max(now + retry.pause(failures, self.run.chance, result.after), beside or now)
+        await self.run.store.people.pause(*account, result.reason, until, now, failed=True)
         await self.run.load_health()
         if result.alert:
             await self.run.alerts.out_of_order(*account, result.reason)

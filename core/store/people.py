@@ -18,13 +18,14 @@ _RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "s
 
 
 class Health(Struct, frozen=True):
-    """One account of one transport. `reason` is `None` while it works."""
+    """One account of one transport. `reason` is `None` while it works; `failures` counts the sends that failed since one succeeded."""
 
     transport: str
     account: int
     reason: str | None
     failures: int
     paused_until: datetime | None
+    paused_at: datetime | None = None
 
 
 class StoredCallback(Struct, frozen=True):
@@ -164,15 +165,24 @@ class PeopleStore:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
         return any(r["id"] != row.id and r["status"] in ("sending", "sent", "unclear", "delivered", "read") for r in siblings)
 
-    async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime) -> None:
-        await self._run("pause", transport=transport, account=account, reason=reason, until=until, now=now)
+    async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime, *, failed: bool) -> None:
+        """Leave an account alone until then. `failed`: a message did, so that the next pause is longer."""
+        await self._run("pause", transport=transport, account=account, reason=reason, until=until, now=now, failures=int(failed))
 
     async def works(self, transport: str, account: int, now: datetime) -> None:
+        """It has taken a message."""
         await self._run("works", transport=transport, account=account, now=now)
+
+    async def returns(self, transport: str, account: int, now: datetime) -> None:
+        """It says that it works again."""
+        await self._run("returns", transport=transport, account=account, now=now)
 
     async def health(self) -> list[Health]:
         found = await self._read.submit(statement("health"), [{}])
-        return [Health(r["transport"], r["account"], r["reason"], r["failures"], when(r["paused_until"])) for r in found[0]]
+        return [
+            Health(r["transport"], r["account"], r["reason"], r["failures"], when(r["paused_until"]), when(r["paused_at"]))
+            for r in found[0]
+        ]
 
     async def poll_point(self, source: str, company: int) -> datetime | None:
         found = await self._run("poll_point", source=source, company=company)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import Retry, Unclear
-from core.retry import backoff, deadline_of, fallback_at, fits, judge, next_attempt, pause
+from core.retry import backoff, deadline_of, fallback_at, fits, judge, next_attempt, pause, probe_again
 from core.testing import NOON, VISIT
 
 
@@ -79,6 +79,12 @@ def test_pause_of_a_transport(failures: int, seconds: int) -> None:
     assert pause(failures, LOW) == seconds * SECOND / 2
     assert pause(failures, HIGH) == seconds * SECOND
     assert pause(failures, LOW) >= 30 * SECOND
+
+
+@pytest.mark.parametrize(("out_for", "seconds"), [(0, 30), (60, 30), (90, 45), (600, 300), (1800, 900), (10**6, 900)])
+def test_probing_becomes_rarer(out_for: int, seconds: int) -> None:
+    """A transport that is still out of order is asked again after half of the time that it has been so: 30 seconds to 15 minutes."""
+    assert probe_again(out_for * SECOND) == seconds * SECOND
 
 
 def test_pause_honours_the_gateway() -> None:
