@@ -59,7 +59,11 @@ def _said(plugin: Plugin, said: Counts) -> list[str]:
     """How often a rule said no; nothing for what is no rule."""
     counts = said.get(plugin.short, {})
     no, later = counts.get("no", 0), counts.get("later", 0)
-    return [f"In the last 24 hours: said no to {no} events, later to {later}."] if plugin.stage == "filter" else []
+    return [f"In the last 24 hours: said no {_times(no)}, later {_times(later)}."] if plugin.stage == "filter" else []
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def named(name: str, found: Hooks, config: Configuration) -> list[Plugin]:

@@ -84,6 +84,6 @@ async def normalize(received: Received, salon: Salon) -> Event | Ignored:
 @hookimpl
 def examples(now: datetime) -> Sequence[Example]:
     evening = now.replace(hour=19, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    booked = Reservation(1, 3, "booked", 1, evening, "+79000000088", guests=2)
-    moved = Reservation(1, 3, "changed", 2, evening + timedelta(hours=1), "+79000000088", guests=2)
+    booked = Reservation(1, 962302, "booked", 1, evening, "+79000000088", guests=2)
+    moved = Reservation(1, 962302, "changed", 2, evening + timedelta(hours=1), "+79000000088", guests=2)
     return [Example("A table for two", msgspec.json.encode(booked)), Example("An hour later", msgspec.json.encode(moved))]
