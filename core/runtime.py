@@ -75,6 +75,7 @@ class Runtime:
         self.owner = uuid4().hex[:12]
         self.work = Bell()  # something may be due
         self.alerts = Alerts(self)
+        self.alone = asyncio.Lock()  # held while something is tried that may have killed its worker
         self.health: dict[tuple[str, int], Health] = {}
         self.recorders = Recorders(self)
         self._clients: dict[tuple[str | None, str | None, Rates], httpx.AsyncClient] = {}

@@ -46,6 +46,7 @@ class Worker:
             ("events", self.decider.step, self._until_event),
             ("messages", self.sender.step, self._until_message),
             ("callbacks", self.callbacks.step, self._until_callback),
+            ("time", self.renew, _every(5.0)),
             ("time", self.housekeep, _every(5.0)),
             ("time", self.prune, _every(_HOUR)),
             ("time", self.alert, _every(_MINUTE)),
@@ -100,16 +101,22 @@ class Worker:
 
     async def take_over(self) -> None:
         """Requests that were open when a worker died become unclear; what it had claimed is free once its lease lapses."""
-        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed)
+        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed, self.sender.held)
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
 
-    async def housekeep(self) -> int:
-        """Renew leases, take over, fall back, ask gateways, try paused accounts."""
+    async def renew(self) -> int:
+        """Renew the leases of what is in hand. By itself: whatever housekeeping waits for, nobody takes us for dead."""
         until = self.run.now() + LEASE
-        await self.run.store.inbox.renew(self.run.owner, until)
-        await self.run.store.deliveries.renew(self.run.owner, until)
+        await self.run.store.inbox.renew(self.decider.held, until)
+        await self.run.store.deliveries.renew(self.sender.held, until)
+        return 0
+
+    async def housekeep(self) -> int:
+        """Take over, fall back, ask gateways, try paused accounts."""
         await self.take_over()
+        await self.run.store.inbox.catch_up(self.run.now())
+        await self.run.store.deliveries.catch_up(self.run.now())
         await self.run.load_health()
         await self.probe()
         moved = await self.sender.fall_back() + await self.callbacks.ask_gateways()

@@ -468,3 +468,74 @@ def test_an_unclear_message_is_sent_again_by_hand(play: Callable[..., Any], tmp_
         assert [row["notification_type"] for row in await app.messages()] == ["booking_created", "booking_updated"]
 
     play(story)
+
+
+def test_echoes_tell_several_unclear_messages_apart(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two answers to one phone are lost. The gateway's echo says which message is which; then their statuses are known by id."""
+    monkeypatch.setattr("core.http.TIMEOUT", httpx.Timeout(connect=5, read=0.3, write=5, pool=5))
+
+    async def story(app: Driver, gateway: StandIn) -> None:
+        gateway.plan(Scenario("drop", report=()), Scenario("drop", report=()))
+        await told(app)
+        await app.tell(moved(16))
+        first, second = gateway.ledger
+        assert [(row["status"], row["message"]) for row in await app.messages()] == [
+            ("unclear", first.text),
+            ("unclear", second.text),
+        ]
+        await gateway.report(second, "delivered")
+        await app.settle(10)
+        assert [row["status"] for row in await app.messages()] == ["unclear", "unclear"]
+        await echo(app, second.id, second.phone, second.text)
+        await app.settle(10)
+        assert [(row["status"], row["provider_message_id"]) for row in await app.messages()] == [
+            ("unclear", None),
+            ("delivered", second.id),
+        ]
+        await echo(app, first.id, first.phone, first.text)
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["sent", "delivered"]
+
+    deliver(story)
+
+
+def test_somebody_elses_echo_is_done_with_at_once(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another program sends from the salon's number is none of ours: it resolves nothing and waits for nothing."""
+    monkeypatch.setattr("core.http.TIMEOUT", httpx.Timeout(connect=5, read=0.3, write=5, pool=5))
+
+    async def story(app: Driver, gateway: StandIn) -> None:
+        gateway.plan(Scenario("drop", report=()))
+        await told(app)
+        await echo(app, "3EB0FFFF", gateway.ledger[0].phone, "Ваш заказ готов")
+        await app.settle()
+        assert (await one(app))["status"] == "unclear"
+        assert [row["status"] for row in await app.rows("SELECT status FROM callbacks")] == ["processed"]
+
+    deliver(story)
+
+
+async def echo(app: Driver, number: str, phone: str, text: str) -> None:
+    """The gateway tells back what was sent through it."""
+    hook = GreenApi("").body("webhook.outgoing_api_echo")
+    hook |= {"idMessage": number, "timestamp": int(app.clock().timestamp())}
+    hook["senderData"]["chatId"] = f"{phone.removeprefix('+')}@c.us"
+    hook["messageData"] = {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}}
+    said = await app.post(hook, path="/callback/green_api", headers={"authorization": "Bearer green-hook"})
+    assert said.status_code == 200
+
+
+def test_a_status_by_phone_waits_for_an_open_request(play: Callable[..., Any]) -> None:
+    """One message to a phone is unclear, another's request is open: a status without a known id may mean either, so it waits."""
+
+    async def story(app: Driver) -> None:
+        store = app.vestnik.run.store
+        for second in range(2):
+            await app.tell(body("record_create_discount50", id=71 + second, last_change_date=f"2025-08-20T11:00:0{second}+0300"))
+        async with store.engine.connection() as connection:
+            await connection.execute("UPDATE booking_notifications SET status = 'unclear', provider_message_id = NULL")
+            await connection.execute("UPDATE booking_notifications SET status = 'sending' WHERE record_id = 72")
+        report = Report("console", 0, "delivered", app.clock.now, provider_id="unknown", phone="+79000000088")
+        assert [(found.row, found.waits) for found in await store.people.report([report])] == [(None, True)]
+        assert {row["status"] for row in await app.messages()} == {"unclear", "sending"}
+
+    play(story)

@@ -105,7 +105,7 @@ DeliveryState = Literal["sent", "delivered", "read", "failed"]
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """What became of a message. `id` or `reference` is enough to find it; so is `phone`, where only one message can be meant."""
+    """What became of a message. `id` or `reference` is enough to find it; so is `phone`, with `text` where several messages can be meant."""
 
     status: DeliveryState
     id: str | None = None  # the gateway's
@@ -113,6 +113,7 @@ class DeliveryStatus(Struct, frozen=True):
     phone: str | None = None  # the recipient's, where the gateway says it
     at: datetime | None = None
     reason: str | None = None  # of a failure
+    text: str | None = None  # what was sent, where the gateway tells it back
 
 
 class InboundMessage(Struct, frozen=True):

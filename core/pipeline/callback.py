@@ -113,12 +113,14 @@ class Callbacks:
         return True
 
     async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime) -> bool:
-        """Apply one delivery status; whether a message was found."""
-        report = Report(transport, account, item.status, item.at or now, item.id, item.reference, item.phone, item.reason)
+        """Apply one delivery status; whether it is done with. False: its message may be known later."""
+        report = Report(
+            transport, account, item.status, item.at or now, item.id, item.reference, item.phone, item.reason, item.text
+        )
         matched = (await self.run.store.people.report([report]))[0]
         row = matched.row
         if row is None:
-            return False
+            return not matched.waits
         if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         goes_on = matched.status == "failed" and matched.untold is not None

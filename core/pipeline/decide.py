@@ -7,8 +7,9 @@ and a replay end in the same messages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,6 +24,7 @@ from core.pipeline import normalize, trial
 from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Broken, Folded
 from core.pipeline.send import Sender
+from core.pipeline.suspects import Suspects
 from core.runtime import Runtime
 from core.store.decisions import People, Saved
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known
@@ -40,23 +42,30 @@ class Decider:
         self.run = runtime
         self._sender = sender
         self._slow: set[asyncio.Task[None]] = set()
+        self._suspects = Suspects(runtime, self._claim_suspect, self._decide)
+        self.held: dict[int, int] = {}  # events in hand, id → token: their leases are renewed
 
     async def step(self) -> int:
         """Decide what is due; how many events were taken up."""
-        now = self.run.now()
-        rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH)
-        if not rows:
-            return 0
+        rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), self.run.now(), LEASE, _BATCH)
+        if rows:
+            await self._decide(rows)
+        return len(rows) + await self._suspects.step(len(rows))
+
+    async def _claim_suspect(self) -> Sequence[EventRow]:
+        return await self.run.store.inbox.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE)
+
+    async def _decide(self, rows: Sequence[EventRow]) -> None:
         reach("events_claimed")
         groups: dict[object, list[EventRow]] = {}
         for row in rows:
             groups.setdefault(row.id if row.key is None or row.is_test else row.key, []).append(row)
         tasks = {asyncio.ensure_future(self._understand(group)): group for group in groups.values()}
         done, late = await asyncio.wait(tasks, timeout=_PATIENCE)
-        await self._settle([task.result() for task in done], now)
         for task in late:
-            self._later(task)
-        return len(rows)
+            self._later(task, tasks[task])
+        with self._holding([row for task in done for row in tasks[task]]):
+            await self._settle([task.result() for task in done], self.run.now())
 
     async def note_repeats(self, events: Sequence[tuple[str, int | None]]) -> None:
         """An event came again: it is counted on its row already; ask the rules, so that the story names who would keep silent."""
@@ -71,6 +80,18 @@ class Decider:
             lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
         await self.run.store.deliveries.add([], lines)
 
+    @contextlib.contextmanager
+    def _holding(self, rows: Sequence[EventRow]) -> Iterator[None]:
+        """Who fails lets go: what it had is claimed again once the lease lapses."""
+        held = {row.id: row.token for row in rows}
+        self.held |= held
+        try:
+            yield
+        finally:
+            for number, token in held.items():
+                if self.held.get(number) == token:
+                    del self.held[number]
+
     async def finish(self, *, once: bool = False) -> None:
         """Wait for those that needed longer (a stop, a test); `once`: not for those that begin meanwhile."""
         while self._slow:
@@ -78,9 +99,10 @@ class Decider:
             if once:
                 return
 
-    def _later(self, task: asyncio.Future[tuple[Ready | None, list[EventEnd]]]) -> None:
+    def _later(self, task: asyncio.Future[tuple[Ready | None, list[EventEnd]]], rows: Sequence[EventRow]) -> None:
         async def wait() -> None:
-            await self._settle([await task], self.run.now())
+            with self._holding(rows):
+                await self._settle([await task], self.run.now())
             self.run.work.set("events", "messages")
 
         slow = asyncio.create_task(wait())

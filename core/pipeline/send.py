@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ from core.model import (
 from core.phones import mask
 from core.pipeline import route
 from core.pipeline.departure import Departure, Leaving
+from core.pipeline.suspects import Suspects
 from core.pipeline.turns import paced, turns
 from core.runtime import Runtime
 from core.store.decisions import People
@@ -37,6 +39,8 @@ from core.store.rows import Decision, Finish, Lease, Notification, Onwards
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
 _BATCH = 100
+_DATABASE_AWAY = (0.2, 0.5, 1, 2, 4, 8, 15, 30, 60)  # seconds between tries to write down what a gateway said
+T = TypeVar("T")
 
 
 class Sender:
@@ -50,15 +54,24 @@ class Sender:
         self._load: Counter[tuple[str, int]] = Counter()
         self._most: dict[tuple[str, int], int] = {}  # taken up at once: the open ones, and those that follow at once
         self._promised: Counter[tuple[str, int]] = Counter()  # leased to us by decisions that are being written
+        self._suspects = Suspects(runtime, self._claim_suspect, self._take_up)
+        self.held: dict[int, int] = {}  # messages in hand, id → token: their leases are renewed
         self.stopping = False
 
     async def step(self) -> int:
         """Start what is due; how many messages were taken up."""
         now = self.run.now()
         rows = await self.run.store.deliveries.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH, self.busy())
-        if not rows:
-            return 0
+        if rows:
+            await self._take_up(rows)
+        return len(rows) + await self._suspects.step(len(rows))
+
+    async def _claim_suspect(self) -> Sequence[Notification]:
+        return await self.run.store.deliveries.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE, self.busy())
+
+    async def _take_up(self, rows: Sequence[Notification]) -> None:
         reach("messages_claimed")
+        now = self.run.now()
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
         bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
@@ -78,7 +91,6 @@ class Sender:
         ends += await self._in_turn(queue, now)
         if ends:
             await self._finish(ends)
-        return len(rows)
 
     async def _begin(self, leaving: Leaving) -> None:
         if leaving.row.claims > 1:
@@ -158,19 +170,22 @@ class Sender:
         return [account for account, load in self._load.items() if load >= self._most[account]]
 
     def _start(self, leaving: Leaving) -> None:
-        account = (leaving.hop.plugin.short, leaving.hop.account)
+        account, row = (leaving.hop.plugin.short, leaving.hop.account), leaving.row
         facts = leaving.hop.channel
         self._most[account] = facts.concurrency * (1 if paced(facts) else 2)  # who waits behind a slot would leave in a burst
         self._load[account] += 1
+        self.held[row.id] = row.token
         task = asyncio.create_task(self._leave(leaving, account))
         self._tasks.add(task)
 
         def done(finished: asyncio.Task[None]) -> None:
             self._tasks.discard(finished)
             self._load[account] -= 1
+            if self.held.get(row.id) == row.token:
+                del self.held[row.id]  # who failed lets go: its lease lapses
             self.run.work.freed()
             if not finished.cancelled() and finished.exception() is not None:
-                log.error("notification=%s outcome=broken", leaving.row.notification_id, exc_info=finished.exception())
+                log.error("notification=%s outcome=broken", row.notification_id, exc_info=finished.exception())
 
         task.add_done_callback(done)
 
@@ -193,8 +208,19 @@ class Sender:
             row = msgspec.structs.replace(
                 leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
             )
-            end = await self._outcome(msgspec.structs.replace(leaving, row=row), result)  # in the slot: who is next sees a pause
-        await self._finish([end])
+            done = msgspec.structs.replace(leaving, row=row)
+            end = await self._insist(lambda: self._outcome(done, result))  # in the slot: who is next sees a pause
+        await self._insist(lambda: self._finish([end]))
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What a gateway said is known here alone: while the database is away it is not forgotten. In the end it lapses and is unclear."""
+        for wait in _DATABASE_AWAY:
+            try:
+                return await work()
+            except Exception as error:
+                log.warning("outcome=written_later reason=%s", type(error).__name__)
+                await asyncio.sleep(wait)
+        return await work()
 
     async def _send(self, leaving: Leaving) -> SendResult:
         plugin, company = leaving.hop.plugin, leaving.row.company_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ class State(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """One delivery status to be matched: by the gateway's id, by our reference, or by phone where both are unknown."""
+    """One delivery status to be matched: by the gateway's id, by our reference, or by phone and text where both are unknown."""
 
     transport: str
     account: int
@@ -34,6 +34,7 @@ class Report(Struct, frozen=True):
     reference: str | None = None
     phone: str | None = None
     reason: str | None = None
+    text: str | None = None
 
 
 class Deliveries:
@@ -43,19 +44,18 @@ class Deliveries:
     async def claim(
         self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]
     ) -> list[Notification]:
-        """Take messages that are due, except those of accounts that have no slot free (`busy`)."""
-        found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most, busy)])
-        return list(found[0])
+        """Take messages that are due, except those of accounts that have no slot free (`busy`), and what was claimed in vain."""
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "most": most, "rows": _accounts(busy)}
+        found = await self._work.submit(statement("claim_notifications"), [values])
+        return sorted((notification_row(row) for row in found[0]), key=lambda row: (row.due_at, row.id))
 
-    async def _claim(self, tx: Tx, asked: list[Any]) -> list[list[Notification]]:
-        answers = []
-        for owner, token, now, until, most, busy in asked:
-            accounts = [{"transport": transport, "account": account} for transport, account in busy]
-            lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
-            rows = await tx.fetch("claim_notifications", accounts, most=most, **lease)
-            rows += await tx.fetch("claim_suspect_notification", accounts, **lease)
-            answers.append(sorted((notification_row(row) for row in rows), key=lambda row: (row.due_at, row.id)))
-        return answers
+    async def claim_suspect(
+        self, owner: str, token: int, now: datetime, lease: timedelta, busy: Sequence[tuple[str, int]]
+    ) -> list[Notification]:
+        """Take one message that was claimed in vain and may have killed its worker; none where none is due."""
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "rows": _accounts(busy)}
+        found = await self._work.submit(statement("claim_suspect_notification"), [values])
+        return [notification_row(row) for row in found[0]]
 
     async def clear(self, rows: Sequence[Notification]) -> None:
         """These did not kill their worker, though they had been under suspicion."""
@@ -132,18 +132,19 @@ class Deliveries:
             await tx.fetch("judge_event", judged)
         await add_journal(tx, [line for end in ends for line in end.journal])
 
-    async def lapse(self, now: datetime, ends_of: Any) -> list[Finish]:
+    async def lapse(self, now: datetime, ends_of: Any, held: Mapping[int, int]) -> list[Finish]:
         """Requests that were open when their worker died become unclear; announced moves in the same transaction.
 
-        `ends_of(rows)` says, as `Finish` values, what follows for each.
+        `ends_of(rows)` says, as `Finish` values, what follows for each. `held` is what we have in hand ourselves, id → token: a clock that
+        jumped makes nobody dead.
         """
-        found = await self._work.submit(self._lapse, [(now, ends_of)])
+        found = await self._work.submit(self._lapse, [(now, ends_of, dict(held))])
         return list(found[0])
 
     async def _lapse(self, tx: Tx, asked: list[Any]) -> list[list[Finish]]:
         answers = []
-        for now, ends_of in asked:
-            rows = [notification_row(row) for row in await tx.fetch("lapsed", now=now)]
+        for now, ends_of, held in asked:
+            rows = [notification_row(row) for row in await tx.fetch("lapsed", now=now) if held.get(row["id"]) != row["lease_token"]]
             ends: list[Finish] = ends_of(rows)
             if ends:
                 values = [{"id": end.row.id, "fallback_at": end.fallback_at, "check_at": end.check_at} for end in ends]
@@ -211,8 +212,15 @@ class Deliveries:
         found = await self._read.submit(statement("next_message"), [{"now": now}])
         return when(found[0][0]["due_at"])
 
-    async def renew(self, owner: str, until: datetime) -> None:
-        await self._work.submit(statement("renew_notifications"), [{"owner": owner, "until": until}])
+    async def renew(self, held: Mapping[int, int], until: datetime) -> None:
+        """As with events: what is in hand, and nothing else."""
+        if held:
+            rows = [{"id": number, "token": token} for number, token in held.items()]
+            await self._work.submit(statement("renew_notifications"), [{"rows": rows, "until": until}])
+
+    async def catch_up(self, now: datetime) -> None:
+        """As with events."""
+        await self._work.submit(statement("early_notifications"), [{"now": now}])
 
     async def release(self, owner: str) -> None:
         await self._work.submit(statement("release_notifications"), [{"owner": owner}])
@@ -256,6 +264,10 @@ class Deliveries:
                 await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
             marked.append(bool(rows or company))
         return marked
+
+
+def _accounts(busy: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"transport": transport, "account": account} for transport, account in busy]
 
 
 def _key_values(key: Key) -> dict[str, Any]:

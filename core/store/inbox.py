@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -105,16 +105,21 @@ class Inbox:
         return when(found[0][0]["at"])
 
     async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int) -> list[EventRow]:
-        """Take undecided events that are due, and every other undecided event of the same bookings."""
+        """Take undecided events that are due, and every other undecided event of the same bookings; not what was claimed in vain."""
         found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most)])
         return found[0]  # type: ignore[no-any-return]
+
+    async def claim_suspect(self, owner: str, token: int, now: datetime, lease: timedelta) -> list[EventRow]:
+        """Take one event that was claimed in vain and may have killed its worker; none where none is due."""
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease}
+        found = await self._work.submit(statement("claim_suspect_event"), [values])
+        return [event_row(row) for row in found[0]]
 
     async def _claim(self, tx: Tx, asked: list[tuple[str, int, datetime, datetime, int]]) -> list[list[EventRow]]:
         answers = []
         for owner, token, now, until, most in asked:
             lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
             found = await tx.fetch("claim_events", most=most, **lease)
-            found += await tx.fetch("claim_suspect_event", **lease)
             rows = [event_row(row) for row in found]
             bookings = {row.key for row in rows if row.key is not None and not row.is_test}
             if bookings:
@@ -130,8 +135,15 @@ class Inbox:
         found = await self._read.submit(statement("next_event"), [{"now": now}])
         return when(found[0][0]["due_at"])
 
-    async def renew(self, owner: str, until: datetime) -> None:
-        await self._work.submit(statement("renew_events"), [{"owner": owner, "until": until}])
+    async def renew(self, held: Mapping[int, int], until: datetime) -> None:
+        """Keep what is in hand: ids with the tokens they were claimed with. Whatever else was claimed is free once its lease lapses."""
+        if held:
+            rows = [{"id": number, "token": token} for number, token in held.items()]
+            await self._work.submit(statement("renew_events"), [{"rows": rows, "until": until}])
+
+    async def catch_up(self, now: datetime) -> None:
+        """After the clock was put back: what was stored in the future is due now; whatever should wait is asked again, and waits."""
+        await self._work.submit(statement("early_events"), [{"now": now}])
 
     async def release(self, owner: str) -> None:
         """Give back what is claimed: a graceful stop."""

@@ -38,13 +38,14 @@ class StoredCallback(Struct, frozen=True):
 
 
 class Matched(Struct, frozen=True):
-    """What a report did: the row it met, as it was before, and its status now. `row` None: no message is known by that id (yet)."""
+    """What a report did: the row it met, as it was before, and its status now. `row` None: no message is known by that id; `waits`: yet."""
 
     row: Notification | None
     status: str | None = None
     untold: int | None = (
         None  # it failed, and the client knows of nothing newer: the revision from which another channel may tell it
     )
+    waits: bool = False
 
 
 class PeopleStore:
@@ -117,19 +118,19 @@ class PeopleStore:
         place = {"n": 0, "transport": report.transport, "account": report.account}
         rows = await tx.fetch("rows_of_statuses", [{**place, "provider_id": report.provider_id, "reference": report.reference}])
         if not rows and report.phone and report.provider_id:
-            since = report.at - _LOST_ANSWER
-            rows = [
-                r
-                for r in await tx.fetch("rows_of_phones", [{**place, "phone": report.phone, "since": since}])
-                if r["status"] == "unclear"
-            ]
+            asked = {**place, "phone": report.phone, "since": report.at - _LOST_ANSWER}
+            rows = await tx.fetch("rows_of_phones", [asked])
+            if report.text is not None:
+                rows = [row for row in rows if row["message"] == report.text]
+                if not rows:  # a message is marked before its request begins: this is somebody else's
+                    return Matched(None)
             if len(rows) > 1:  # nobody can say which of them it is: a wrong "delivered" would keep a person from calling
                 rows = []
         if not rows:
-            return Matched(None)
+            return Matched(None, waits=True)
         row = notification_row(rows[0])
         if row.status == "sending":  # what its gateway answers is not written yet: the status waits for that
-            return Matched(None)
+            return Matched(None, waits=True)
         if not _moves(row.status, report.status):
             return Matched(row)
         untold = await self._apply(tx, row, report)

@@ -6,7 +6,21 @@ from collections.abc import Sequence
 
 import httpx
 
-from core import CallbackItem, Refused, Request, Retry, SendResult, Sent, Statuses, TransportState, answer, down, posted, prove
+from core import (
+    CallbackItem,
+    DeliveryStatus,
+    Refused,
+    Request,
+    Retry,
+    SendResult,
+    Sent,
+    Statuses,
+    TransportState,
+    answer,
+    down,
+    posted,
+    prove,
+)
 from plugins.send._whatsapp import by_status, inbound, moment, phone_of
 
 _STATES = {
@@ -80,13 +94,16 @@ def read(request: Request, webhook_token: str, id_instance: str) -> Sequence[Cal
         case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)}:
             found = _STATUSES.reports(name, sent, phone=phone_of(hook.get("chatId")), at=at)
             return (*found, _state(name)) if name == "yellowCard" else found
+        case {"typeWebhook": "outgoingAPIMessageReceived", "idMessage": str(sent), "senderData": {"chatId": chat}}:
+            phone, text = phone_of(chat), _text(hook.get("messageData"))
+            return (DeliveryStatus("sent", sent, phone=phone, at=at, text=text),) if phone and text else ()
         case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str(chat)}}:
             return inbound(chat, _text(hook.get("messageData")), at)
         case {"typeWebhook": "stateInstanceChanged", "stateInstance": name}:
             return (_state(name),)
         case {"typeWebhook": "quotaExceeded"}:
             return (TransportState(False, "the tariff's quota is used up"),)
-    return ()  # echoes of our own messages, calls, devices
+    return ()  # what was sent by hand, calls, devices
 
 
 def _text(content: object) -> str:

@@ -1,7 +1,7 @@
 """Sends WhatsApp messages from the salon's own number through green-api.com.
 
-In Green-API's console set the webhook address to `https://…/callback/green_api`, and "yes" for incoming messages, for statuses of sent
-messages and for the instance's state. https://green-api.com/docs/api/sending/SendMessage/
+In Green-API's console set the webhook address to `https://…/callback/green_api`, and "yes" for incoming messages, for messages sent through
+the API, for statuses of sent messages and for the instance's state. https://green-api.com/docs/api/sending/SendMessage/
 """
 
 from __future__ import annotations

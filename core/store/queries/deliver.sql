@@ -3,7 +3,7 @@ UPDATE booking_notifications SET lease_until = :past WHERE lease_until IS NOT NU
 
 -- claim_notifications --
 -- What is due, for accounts that have a slot free. A booking with an undecided event waits: the decision may replace the message.
--- What was claimed in vain may have killed its worker: it is tried by itself (below).
+-- What was claimed in vain may have killed its worker: it is tried alone (below).
 UPDATE booking_notifications
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
 WHERE id IN (
@@ -17,7 +17,7 @@ WHERE id IN (
 RETURNING *
 
 -- claim_suspect_notification --
--- As with events: by itself, the least suspect first.
+-- As with events: alone, the least suspect first.
 UPDATE booking_notifications
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = claims + 1
 WHERE id IN (
@@ -62,6 +62,7 @@ WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.
 RETURNING booking_notifications.id
 
 -- finish --
+-- Also what others took for dead while its answer was on the way, if it was sent: then nothing about it is unclear.
 UPDATE booking_notifications
 SET status = r.status, provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
     message = COALESCE(r.message, booking_notifications.message), due_at = COALESCE(r.due_at, booking_notifications.due_at),
@@ -71,7 +72,7 @@ SET status = r.status, provider_message_id = COALESCE(r.provider_id, booking_not
 FROM @rows r(id bigint, token bigint, status text, provider_id text, error text, rule text, message text, due_at time, turn_at time,
            fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
-  AND booking_notifications.status IN ('pending', 'sending')
+  AND (booking_notifications.status IN ('pending', 'sending') OR (booking_notifications.status = 'unclear' AND r.status = 'sent'))
 RETURNING booking_notifications.id
 
 -- move_announced --
@@ -108,8 +109,13 @@ WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r
 -- release_notifications --
 UPDATE booking_notifications SET lease_owner = NULL, lease_until = NULL, claims = 0 WHERE lease_owner = :owner AND status = 'pending'
 
+-- early_notifications --
+UPDATE booking_notifications SET due_at = :now WHERE status = 'pending' AND due_at > :now AND created_at > :now
+
 -- renew_notifications --
-UPDATE booking_notifications SET lease_until = :until WHERE lease_owner = :owner AND status IN ('pending', 'sending') AND lease_until IS NOT NULL
+UPDATE booking_notifications SET lease_until = :until FROM @rows r(id bigint, token bigint)
+WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
+  AND booking_notifications.status IN ('pending', 'sending') AND booking_notifications.lease_until IS NOT NULL
 
 -- lapsed --
 -- A request was open when its worker died: nobody knows whether it was taken.

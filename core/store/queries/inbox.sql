@@ -21,7 +21,7 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
 
 -- claim_events --
 -- What is due, except bookings with a request open at a gateway: they are decided when its fate is known.
--- What was claimed in vain may have killed its worker: it is tried by itself (below).
+-- What was claimed in vain may have killed its worker: it is tried alone (below).
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
@@ -34,7 +34,7 @@ WHERE id IN (
 RETURNING *
 
 -- claim_suspect_event --
--- One that was claimed in vain, by itself: the least suspect first, so that chance deaths are shared out and a killer stays behind.
+-- One that was claimed in vain, without its peers: the least suspect first, so that chance deaths are shared out and a killer stays behind.
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
@@ -47,13 +47,13 @@ WHERE id IN (
 RETURNING *
 
 -- claim_peers --
--- The other undecided events of the same bookings: they are decided together.
+-- The other undecided events of the same bookings: they are decided together, but for those that are tried alone.
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
     SELECT e.id FROM @rows r(source text, company_id bigint, record_id bigint)
     JOIN webhook_events e ON e.source = r.source AND e.company_id = r.company_id AND e.record_id = r.record_id
-    WHERE e.status IN ('received', 'deferred') AND (e.lease_until IS NULL OR e.lease_until < :now) AND NOT e.is_test)
+    WHERE e.status IN ('received', 'deferred') AND (e.lease_until IS NULL OR e.lease_until < :now) AND NOT e.is_test AND e.claims = 0)
 RETURNING *
 
 -- orphan_events --
@@ -68,8 +68,14 @@ SELECT MIN(due_at) AS due_at FROM (
     UNION ALL SELECT MIN(due_at) FROM webhook_events
     WHERE status IN ('received', 'deferred') AND claims > 0 AND (lease_until IS NULL OR lease_until < :now)) AS moments
 
+-- early_events --
+-- Made in the future: the clock has been put back since, and what waits would wait for as long as it jumped.
+UPDATE webhook_events SET due_at = :now WHERE status IN ('received', 'deferred') AND due_at > :now AND created_at > :now
+
 -- renew_events --
-UPDATE webhook_events SET lease_until = :until WHERE lease_owner = :owner AND lease_until IS NOT NULL AND status IN ('received', 'deferred')
+UPDATE webhook_events SET lease_until = :until FROM @rows r(id bigint, token bigint)
+WHERE webhook_events.id = r.id AND webhook_events.lease_token = r.token AND webhook_events.lease_until IS NOT NULL
+  AND webhook_events.status IN ('received', 'deferred')
 
 -- release_events --
 UPDATE webhook_events SET lease_owner = NULL, lease_until = NULL, claims = 0 WHERE lease_owner = :owner AND status IN ('received', 'deferred')

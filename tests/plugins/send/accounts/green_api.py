@@ -35,7 +35,9 @@ account = Account(
             DeliveryStatus("failed", ID, phone="+79001234567", at=AT, reason="the number has no account"),
         ),
         "webhook.inbound_text.json": (InboundMessage("Да, приду", "+79001234567", at=datetime.fromtimestamp(1790000100, UTC)),),
-        "webhook.outgoing_api_echo.json": (),
+        "webhook.outgoing_api_echo.json": (
+            DeliveryStatus("sent", ID, phone="+79001234567", at=datetime.fromtimestamp(1790000002, UTC), text=RECORDED),
+        ),
         "webhook.state_changed.json": (TransportState(False, "the instance is not authorized: scan its QR code"),),
         "webhook.quota_exceeded.json": (TransportState(False, "the tariff's quota is used up"),),
     },
