@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -126,16 +126,29 @@ def demo(
     config: ConfigFile = DEFAULT,
     exit_: Annotated[bool, typer.Option("--exit", help="End by itself.")] = False,
     channel: Annotated[str | None, typer.Option("--channel", help="Over this transport, to a stand-in of its API.")] = None,
-    plugin: Annotated[list[str] | None, typer.Option("--plugin", help="Also with the plugins in this folder.")] = None,
+    plugin: Annotated[list[str] | None, typer.Option("--plugin", help="Also with this plugin, or with all in this folder.")] = None,
 ) -> None:
     """Show the main job: recorded webhooks over real HTTP, the messages as the client reads them, and why each silence was kept."""
     from core.demo import run
 
     try:
-        lost = asyncio.run(run(config, stay=not exit_, console=out, transport=channel, folders=tuple(plugin or ())))
+        lost = asyncio.run(run(config, stay=not exit_, console=out, transport=channel, private=tuple(plugin or ())))
     except KeyboardInterrupt:
         lost = 0
     raise typer.Exit(1 if lost else 0)
+
+
+@cli.command()
+def new(
+    stage: Annotated[Literal["source", "filter", "render", "send", "record"], typer.Argument(help="What it is to do.")],
+    name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
+    into: Annotated[Path, typer.Option("--into", help="The folder of private plugins.")] = Path("private"),
+) -> None:
+    """Write a plugin that works, and its test, for you to change."""
+    from core.new import next_steps, write
+
+    written = write(stage, name, into)
+    out.print(next_steps(stage, name, written, into), markup=False)
 
 
 @cli.command()

@@ -119,17 +119,20 @@ class Configuration(Struct, frozen=True):
 
 
 def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Configuration:
-    """Read the file. Raises `ConfigError`."""
-    path = Path(path)
+    """Read and decode the file. Raises `ConfigError`."""
+    return build(read(Path(path)), Path(path), environ)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file's tables, as they stand there. Raises `ConfigError`."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; name one with --config, or copy the shipped config.toml here") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {_lower(str(error))}; mend that line") from None
-    return build(raw, path, environ)
 
 
 def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None = None) -> Configuration:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import importlib
 import socket
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from core import config as configuration
 from core import hooks as plugin_hooks
 from core.app import Vestnik, create_app
-from core.config import Configuration
+from core.demo_plugins import asked, gateways, guests, routed, switch_on
 from core.edge import make_server
 from core.errors import VestnikError
 from core.model import Example
@@ -29,11 +29,31 @@ _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
 
 
-def demo_config(
-    base: Path, folder: Path, port: int, transport: dict[str, dict[str, Any]] | None = None, folders: tuple[str, ...] = ()
-) -> Configuration:
+# Where no config.toml lies: what the shipped one has on.
+_SHIPPED: dict[str, Any] = {
+    "source": {"yclients": {}},
+    "filter": {
+        name: {}
+        for name in [
+            "same_event",
+            "stale",
+            "unchanged",
+            "own_comment",
+            "recent_chat",
+            "past_visit",
+            "settle",
+            "skip_staff",
+            "opt_out",
+        ]
+    },
+    "render": {"booking": {}, "discount": {}},
+}
+
+
+def demo_tables(base: Path, folder: Path, port: int, transport: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     """The shipped file, with a database of its own, one salon, and a `settle` nobody has to wait for."""
-    raw: dict[str, Any] = tomllib.loads(base.read_text(encoding="utf-8"))
+    named = base.is_file() or base != Path("config.toml")  # the usual one may be missing, in the folder of a plugin's author
+    raw = configuration.read(base) if named else copy.deepcopy(_SHIPPED)
     raw["server"] = {"host": "127.0.0.1", "port": port}
     raw["database"] = {"url": f"sqlite:///{folder / 'demo.db'}"}
     raw.setdefault("filter", {}).setdefault("settle", {})["wait"] = "100ms"
@@ -42,28 +62,16 @@ def demo_config(
         raw["route"] = {"channels": list(_CHANNELS)}
         raw["filter"].setdefault("recent_chat", {})["enabled"] = False  # the demo's client has just said hello
     raw["salon"] = {"962302": _SALON}
-    if folders:
-        raw["plugins"] = {"path": [str(Path(entry).resolve()) for entry in folders]}
-        for stage, name in _private(folders):
-            raw.setdefault(stage, {}).setdefault(name, {})
-    return configuration.build(raw, base, {})
+    return raw
 
 
-def _private(folders: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Every plugin in these folders, switched on."""
-    return [
-        (stage, file.stem)
-        for folder in folders
-        for stage in configuration.STAGES
-        for file in sorted(Path(folder, stage).glob("[!_]*.py"))
-    ]
-
-
-async def run(base: Path, *, stay: bool, console: Console, transport: str | None = None, folders: tuple[str, ...] = ()) -> int:
+async def run(base: Path, *, stay: bool, console: Console, transport: str | None = None, private: tuple[str, ...] = ()) -> int:
     """Post the examples of every source, one after another, and tell what became of each. Returns the number that got no answer.
 
-    `transport`: not over the console, but over this transport, to a stand-in of its messaging API on loopback.
+    `transport`: not over the console, but over this transport, to a stand-in of its messaging API on loopback. `private`: paths of
+    private plugins; a source whose file is named shows its own examples alone.
     """
+    invited = guests(private)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestnik-demo-")))
         port = _free_port(8080)
@@ -72,8 +80,12 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
         stand_in: Any = None
         if transport is not None:
             stand_in, table = await _stand_in(transport, port, http, stack)
-        config = demo_config(base, folder, port, {transport: table} if transport else None, folders)
-        app = create_app(config, plugin_hooks.load(config))
+        raw = demo_tables(base, folder, port, {transport: table} if transport else None)
+        switch_on(raw, invited, base)
+        beside = {} if transport else gateways(raw, invited, stack.enter_context(contextlib.ExitStack()), console)
+        config = configuration.build(raw, base, {})
+        hooks = plugin_hooks.load(config)
+        app = create_app(routed(raw, base, hooks) if beside else config, hooks)
         vestnik: Vestnik = app.state.vestnik
         server = make_server(app, "127.0.0.1", port)
         serving = asyncio.create_task(server.serve())
@@ -83,11 +95,13 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
             await asyncio.sleep(_WAIT)
         if stand_in is not None:
             await _acquainted(vestnik, stand_in, transport or "")
-        lost = 0
+        lost, seen = 0, dict[str, int]()
+        only = {guest.name for guest in invited if guest.alone and guest.stage == "source"}
         for plugin in vestnik.hooks.stage("source"):
-            if "examples" in plugin.calls:
+            if "examples" in plugin.calls and (plugin.short in only or not only):
                 for example in vestnik.hooks.ask("examples", plugin, now=vestnik.now()):
                     lost += not await _show(vestnik, http, plugin.short, example, console)
+                    asked(beside, seen, console)
         if stay:
             console.print(
                 f"\nThe server stays up for a look: [bold]http://127.0.0.1:{port}[/] (token: {vestnik.token}). Ctrl-C ends it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import pkgutil
 import re
 import textwrap
 import tomllib
@@ -17,6 +18,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import core
 from core import (
     Address,
     Attempt,
@@ -103,6 +105,15 @@ def test_every_table_of_core_is_in_the_reference() -> None:
         cells = [[cell.strip() for cell in row.split(" | ")] for row in rows if row.startswith("| `")]
         assert cells, name
         assert all(len(row) == 4 and row[3].rstrip(" |") for row in cells), name
+
+
+def test_the_import_rules_know_every_module() -> None:
+    """What CI forbids to plugins is all of core but its public names; the database is core.store's alone."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    rules = {table["name"]: table for table in tables}
+    modules = {f"core.{module.name}" for module in pkgutil.iter_modules(core.__path__) if not module.name.startswith("_")}
+    assert set(rules["plugins know core's public names only"]["forbidden_modules"]) == modules
+    assert set(rules["the database is touched in core.store alone"]["source_modules"]) == modules - {"core.store"} | {"plugins"}
 
 
 def test_every_rule_is_in_the_shipped_config() -> None:

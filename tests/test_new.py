@@ -1,0 +1,171 @@
+"""`vestnik new`: what it writes works as written, and shows itself in the demo; what it refuses, it refuses in a sentence."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import config as configuration
+from core import hooks, new
+from core.errors import VestnikError
+from tests.test_cli import environment, vestnik
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    stage: [f"{stage}/sample.py", f"tests/test_{stage}_sample.py"] for stage in ("source", "filter", "render", "send", "record")
+}
+VISIBLE = {
+    "source": "▶ A shave is booked\n--- whatsapp · +7900…77 · booking_created\n✅ *Вы записаны!*",
+    "filter": "▶ The booking is deleted\n  silent: rule sample: Бари calls the client himself\n",
+    "render": "▶ The administrator books a visit\n--- whatsapp · +7900…88 · booking_created\nЖдём вас *",
+    "send": '  sample asked its gateway: POST /messages\n    {"to":"+79000000088","text":"Вы записаны: ',
+    "record": "\nsample · sent · booking_created · whatsapp · +7900…88\n",
+}
+
+
+def run(folder: Path, *words: str) -> tuple[int, str]:
+    """Another program, in `folder`: exit code, and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder, env=environment(), capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("stage", configuration.STAGES)
+def test_what_it_writes_works_as_written(tmp_path: Path, stage: str) -> None:
+    """A plugin and its test: the test passes in a folder of its own, the demo shows what the plugin does, and both are well formed."""
+    code, out, err = vestnik(tmp_path, "new", stage, "sample")
+    assert (code, err) == (0, "")
+    private = tmp_path / "private"
+    there = [str(file.relative_to(private)) for file in private.rglob("*.py")]
+    assert sorted(there) == sorted(FILES[stage])
+    assert f"vestnik demo --exit --plugin private/{stage}/sample.py\n" in out
+    assert f"pytest private/tests/test_{stage}_sample.py\n" in out
+
+    code, said = run(private, "pytest", "-q", "-p", "no:cacheprovider")
+    assert code == 0, said
+    assert re.search(r"\d+ passed", said), said
+
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", f"private/{stage}/sample.py")
+    assert code == 0, shown + err
+    assert VISIBLE[stage] in shown, shown
+
+    ruff = ("ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), "--ignore", "I001,A001,S105,S106", ".")
+    assert run(private, *ruff) == (0, "All checks passed!\n")
+    assert run(private, "ruff", "format", "--no-cache", "--check", "--config", str(ROOT / "pyproject.toml"), ".")[0] == 0
+
+
+@pytest.mark.parametrize("stage", configuration.STAGES)
+def test_the_table_that_it_prints_is_right(tmp_path: Path, stage: str) -> None:
+    """What it says for config.toml, put there, loads the plugin with the defaults of its keys."""
+    written = new.write(stage, "sample", tmp_path / "private")
+    table = new.table(stage, "sample", written[0], "private")
+    file = tmp_path / "config.toml"
+    file.write_text("\n".join(table), encoding="utf-8")
+    (plugin,) = hooks.load(configuration.load(file, {})).plugins
+    assert plugin.name == f"{stage}.sample"
+    assert plugin.config_for(None) == plugin.config_class()
+    assert all("  # " in line for line in table[table.index(f"[{stage}.sample]") + 1 :])
+
+
+def test_several_live_in_one_folder(tmp_path: Path) -> None:
+    """The same name in each stage: no file of one is in the way of another, and the demo takes the whole folder."""
+    for stage in configuration.STAGES:
+        new.write(stage, "sample", tmp_path)
+    code, said = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "--collect-only")
+    assert code == 0, said
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", ".")
+    assert code == 0, err
+    assert "sample · sent · booking_created · sms · +7900…88" in shown
+    assert "Ждём вас" in shown
+    assert "▶ A shave is booked" in shown
+    assert "▶ The administrator books a visit" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("my-rule", "my-rule: is no name for a plugin: small Latin letters, digits and _, a letter first; write my_rule"),
+        ("MyRule", "MyRule: is no name for a plugin: small Latin letters, digits and _, a letter first; write my_rule"),
+        (
+            "правило",
+            "правило: is no name for a plugin: small Latin letters, digits and _, a letter first; choose one such as my_rule",
+        ),
+        ("../evil", "../evil: is no name for a plugin: small Latin letters, digits and _, a letter first; write evil"),
+        ("_hidden", "_hidden: is no name for a plugin: small Latin letters, digits and _, a letter first; write hidden"),
+        ("2fast", "2fast: is no name for a plugin: small Latin letters, digits and _, a letter first; choose one such as my_rule"),
+        ("class", "class: is no name for a plugin: small Latin letters, digits and _, a letter first; choose one such as my_rule"),
+        ("", ": is no name for a plugin: small Latin letters, digits and _, a letter first; choose one such as my_rule"),
+        ("stale", "stale: a plugin of this name is built in ([filter.stale]); choose another, such as my_stale"),
+    ],
+)
+def test_a_name_that_is_none(tmp_path: Path, name: str, said: str) -> None:
+    """One sentence, with a name that would do where there is one; nothing is written."""
+    assert vestnik(tmp_path, "new", "filter", name) == (1, "", said + "\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A file that is there, be it only the test, stops it before anything is written."""
+    written = new.write("filter", "sample", tmp_path)
+    with pytest.raises(
+        VestnikError, match=r"filter/sample.py: is there already and is not overwritten; choose another name, or take it"
+    ):
+        new.write("filter", "sample", tmp_path)
+    written[0].unlink()
+    written[1].write_text("mine", encoding="utf-8")
+    with pytest.raises(VestnikError, match=r"tests/test_filter_sample.py: is there already"):
+        new.write("filter", "sample", tmp_path)
+    assert (written[0].exists(), written[1].read_text(encoding="utf-8")) == (False, "mine")
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    """A file in its place is named; so is a stage that there is not, as wrong usage."""
+    (tmp_path / "private").write_text("", encoding="utf-8")
+    said = "--into private: that is a file; name a folder, such as private\n"
+    assert vestnik(tmp_path, "new", "filter", "sample") == (1, "", said.replace("such as private", "such as private"))
+    code, out, err = vestnik(tmp_path, "new", "rule", "sample")
+    assert (code, out) == (2, "")
+    assert "'source', 'filter', 'render', 'send', 'record'" in err
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("nowhere", "--plugin nowhere: there is no such file or folder; `vestnik new filter NAME` writes a plugin"),
+        (
+            "empty",
+            "--plugin empty: there is no plugin in this folder; one lies in STAGE/NAME.py, and `vestnik new filter NAME --into empty` writes one",
+        ),
+        ("loose.py", "--plugin loose.py: a plugin lies in the folder of its stage, such as filter/loose.py; move it there"),
+    ],
+)
+def test_a_demo_without_its_plugin(tmp_path: Path, path: str, said: str) -> None:
+    """A path with no plugin behind it ends the demo in a sentence."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loose.py").write_text("", encoding="utf-8")
+    assert vestnik(tmp_path, "demo", "--exit", "--plugin", path) == (1, "", said + "\n")
+
+
+def test_nothing_leaves_the_machine_in_the_demo(tmp_path: Path) -> None:
+    """A transport that cannot be led to a gateway here stays off, says so, and the console stands in."""
+    (tmp_path / "send").mkdir()
+    code = '"""Sends letters."""\nfrom core import Channel, Message, Sent, hookimpl\n\n@hookimpl\ndef channel():\n    return Channel("whatsapp")\n\n'
+    code += '@hookimpl\nasync def send(message):\n    open("sent.txt", "w").write(message.text)\n    return Sent(None)\n'
+    (tmp_path / "send" / "letter.py").write_text(code, encoding="utf-8")
+    exit_code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "send/letter.py")
+    assert (exit_code, err) == (0, "")
+    assert "letter has no key base_url that could lead it to a gateway on this machine: it stays off here\n" in shown
+    assert "sent over console: booking_created" in shown
+    assert not (tmp_path / "sent.txt").exists()
+
+
+def test_a_named_configuration_has_to_be_there(tmp_path: Path) -> None:
+    """The demo runs without config.toml, but not without the file that it is told to use."""
+    said = "other.toml: there is no such file; name one with --config, or copy the shipped config.toml here\n"
+    assert vestnik(tmp_path, "demo", "--exit", "--config", "other.toml") == (1, "", said)
