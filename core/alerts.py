@@ -10,10 +10,10 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import uuid4
 
 from msgspec import Struct
 
+from core.ids import new_id
 from core.phones import mask
 from core.pipeline import route
 from core.store.rows import OURS, Notification, read_booking
@@ -123,9 +123,9 @@ class Alerts:
         if not way:
             return None
         return Notification(
-            notification_id=f"n_{uuid4().hex[:20]}", event_id=cause.event_id, source=OURS, company_id=company, record_id=None, phone=phone,
+            notification_id=new_id("n_", now), event_id=cause.event_id, source=OURS, company_id=company, record_id=None, phone=phone,
             notification_type=route.ALERT, channel=way[0].channel.name, transport=way[0].plugin.short, account=way[0].account,
-            reference=f"v{uuid4().hex[:23]}", body=text, due_at=now, deadline_at=now + _DEADLINE, created_at=now,
+            reference=new_id("v", now, 23), body=text, due_at=now, deadline_at=now + _DEADLINE, created_at=now,
         )  # fmt: skip
 
     def _owners(self, company: int | None) -> list[tuple[int | None, str]]:

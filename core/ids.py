@@ -1,8 +1,10 @@
-"""Ids of senders, which may be any text or number → numbers that a BIGINT column takes."""
+"""Ids of senders, which may be any text or number → numbers that a BIGINT column takes; and ids of our own."""
 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+from uuid import uuid4
 
 LONGEST = 512  # characters of an id that are kept
 _LIMIT = 2**63
@@ -18,3 +20,11 @@ def number_of(raw: int | str | None) -> tuple[int | None, str | None]:
         return number, None
     hashed = int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8]) >> 1
     return hashed, text[:LONGEST]
+
+
+def new_id(prefix: str, at: datetime, length: int = 20) -> str:
+    """`prefix` and `length` hexadecimal digits: the moment (11, milliseconds), then chance.
+
+    So ids of one hour lie together in an index. Spread by chance, each would dirty a page of its own, the more the larger the index is.
+    """
+    return f"{prefix}{int(at.timestamp() * 1000):011x}{uuid4().hex[: length - 11]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
 from core.http import make_client
+from core.ids import new_id
 from core.model import Address, Notice, Sent
 from core.phones import mask, parse_phone
 from core.pipeline import route
@@ -48,7 +48,7 @@ async def send(config: Configuration, hooks: Hooks, phone: str, channel: str | N
         if rendered.message is None:
             raise VestnikError(f"render: {rendered.error}")
         console.print(f"3. render: {rendered.message.text}")
-        address = Address(number, reference=f"v{uuid4().hex[:23]}")
+        address = Address(number, reference=new_id("v", utc_now(), 23))
         try:
             said = await hooks.ask_async(
                 "send", hop.plugin, company, message=rendered.message, address=address, http=http, now=utc_now()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.ids import new_id
 from core.model import (
     Action,
     Address,
@@ -174,7 +174,7 @@ class Departure:
         """The same message on another channel: another row with the same `notification_id`."""
         return msgspec.structs.replace(
             row, id=0, token=0, step=row.step + 1, turn_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
-            reference=f"v{uuid4().hex[:23]}", message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
+            reference=new_id("v", now, 23), message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
             provider_message_id=None, sent_at=None, delivered_at=None,
         )  # fmt: skip
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.ids import new_id
 from core.model import Booking, Case, Event, EventFacts, Notice, Salon, Suppressed
 from core.pipeline import filter as rules
 from core.pipeline import route
@@ -290,7 +290,7 @@ class Judge:
         error = None if hop else "no transport carries a channel of [route]; switch one on"
         text = self._would_say(kind, booking, hop) if status == "withheld" else None
         return Notification(
-            notification_id=_number_of(self.row.event_id) if self.event.text is not None else f"n_{uuid4().hex[:20]}",
+            notification_id=_number_of(self.row.event_id) if self.event.text is not None else new_id("n_", self.now),
             event_id=self.row.event_id,
             source=self.row.source,
             company_id=self.row.company_id,
@@ -301,7 +301,7 @@ class Judge:
             channel=hop.channel.name if hop else "none",
             transport=hop.plugin.short if hop else None,
             account=hop.account if hop else 0,
-            reference=f"v{uuid4().hex[:23]}",
+            reference=new_id("v", self.now, 23),
             status=status if hop or status == "withheld" else "failed",
             error=error if status == "pending" else None,
             rule=rule,

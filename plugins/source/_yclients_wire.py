@@ -5,6 +5,7 @@ Both send `{company_id, resource, resource_id, status, data}`, with `[]` for an 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from core import Received, Request, digest
 from plugins.source._proof import by_secret
 from plugins.source._yclients_json import as_text, candidates, clean, dump, identity, parse, tidy, word
 
+_NO_DIGIT = re.compile("[^0-9]")
 STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
@@ -47,7 +49,7 @@ def received(source: str, event: dict[str, Any], payload: str, transport_id: str
     content = digest(data) if data else None
     changed = data.get("last_change_date") if isinstance(data, dict) else None
     # Without `last_change_date` two different saves may look the same, so each is an event of its own; state makes a repeat harmless.
-    key = digest(source, company, resource, own, status, changed, content) if changed else uuid4().hex
+    key = _dated(digest(source, company, resource, own, status, changed, content), changed) if changed else uuid4().hex
     return Received(
         event_id=f"evt_{key}",
         event_type=f"{resource}.{STATUSES.get(status, status)}",
@@ -57,6 +59,11 @@ def received(source: str, event: dict[str, Any], payload: str, transport_id: str
         transport_id=transport_id,
         digest=content,
     )
+
+
+def _dated(key: str, changed: Any) -> str:
+    """The digits of the time first: ids of one hour lie together in an index, where mere digests would each dirty a page of their own."""
+    return f"{_NO_DIGIT.sub('', str(changed))[:14]}{key}"[: len(key)]
 
 
 def ids(event: dict[str, Any]) -> tuple[int | str | None, int | str | None]:

@@ -106,7 +106,6 @@ class Bench:
 
     def _accepts(self, subject: str, url: str) -> None:
         if "accepts" in self.options.only:
-            self._quiet(subject)
             with servers.vestnik(self.folder, url, self.gateway.port, "--no-worker") as server:
                 self.measure.accepts(subject, server, self.options.seconds)
             with databases.opened(url) as database:
@@ -117,7 +116,6 @@ class Bench:
         only = self.options.only
         if not {"journeys", "latency"} & only:
             return
-        self._quiet(subject)
         with servers.vestnik(self.folder, url, self.gateway.port) as server, databases.opened(url) as database:
             time.sleep(1.0)
             self.found.note(f"{subject} memory at rest", server.memory())
@@ -130,7 +128,6 @@ class Bench:
     def _settle(self, kind: str) -> None:
         wait, seconds = settings.settle_wait(), self.options.seconds
         for load, rate in (("idle", _IDLE), ("half load", self._half(kind))):
-            self._quiet(kind)
             with self._empty(kind) as url, servers.vestnik(self.folder, url, self.gateway.port, settle=True) as server:
                 time.sleep(1.0)
                 self.measure.latency(f"{kind} settle {load}", server, rate, seconds, wait)
@@ -140,7 +137,6 @@ class Bench:
             for nodes in NODES:
                 count = 500 * nodes if slots == min(TRANSPORTS.values()) else self.options.journeys
                 with self._empty("postgresql") as url, contextlib.ExitStack() as stack:
-                    self._quiet("postgresql")
                     server = stack.enter_context(servers.vestnik(self.folder, url, self.slow.port, transport=transport))
                     for _ in range(nodes - 1):
                         stack.enter_context(servers.worker(self.folder, url, self.slow.port, transport=transport))
@@ -151,12 +147,6 @@ class Bench:
         """Where nobody has measured journeys here, of the empty database's."""
         rates = self.found.values[f"{subject} journeys"]
         return (median(rates) if rates else self.options.rate) / 2
-
-    def _quiet(self, subject: str) -> None:
-        """What the last measurement left to be written is written now."""
-        if subject.startswith("postgresql"):
-            with databases.opened(self.server.url) as database:
-                database.run("CHECKPOINT")
 
 
 def main() -> None:

@@ -260,6 +260,14 @@ def test_the_same_event_twice_has_the_same_id() -> None:
     assert len({one(text).event_id for text in others}) == len(others)
 
 
+def test_ids_are_in_the_order_of_the_changes() -> None:
+    """Ids of one hour lie together in an index, whatever form the time has."""
+    dates = ["2025-08-19T11:02:31+0300", "2025-08-19 11:02:32", "2025-09-01T00:00:00+0300", "2026-01-01T00:00:00+0300"]
+    ids = [one(changed({"last_change_date": date})).event_id for date in dates]
+    assert ids == sorted(ids)
+    assert {len(found) for found in ids} == {len("evt_") + 32}
+
+
 def test_the_source_is_part_of_the_id() -> None:
     """Ids of YCLIENTS and Altegio overlap, so the same body from the other one is another event."""
     from plugins.source import altegio
