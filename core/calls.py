@@ -78,7 +78,7 @@ class Hooks:
         self.manager = manager
         self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}
         self._by_name = {(plugin.stage, plugin.short): plugin for plugin in plugins}
-        self._facts: dict[tuple[str, int], Channel] = {}
+        self._facts: dict[tuple[Plugin, int], Channel] = {}
         self._walks: dict[tuple[str, int], list[tuple[Plugin, Call, Any]]] = {}
         self._echo = echo.wanted()
         self._clock = clock
@@ -93,7 +93,7 @@ class Hooks:
 
     def facts(self, plugin: Plugin, company_id: int | None = None) -> Channel:
         """What a transport's `channel()` states for a salon; asked once, for it cannot change while we run."""
-        key = (plugin.short, plugin.account(company_id))
+        key = (plugin, plugin.account(company_id))  # not its name: one that is gone may still be under way
         if key not in self._facts:
             started = time.perf_counter()
             self._facts[key] = facts(plugin, company_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 import traceback
@@ -98,7 +99,7 @@ def _run(module: ModuleType, place: str) -> ModuleType:
     sys.modules[name] = module
     try:
         module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before
@@ -113,15 +114,21 @@ def _import(name: str, place: str) -> ModuleType:
         if error.name == name or (error.name and name.startswith(error.name + ".")):
             raise PluginError(f"{place}: there is no module `{name}`; install the package that has it, or mend `module`") from None
         raise PluginError(f"{place}: {_broken(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{place}: {_broken(error)}") from error
 
 
-def _broken(error: Exception) -> str:
+def _broken(error: BaseException) -> str:
     """ "rules/vip.py line 3: NameError: name 'x' is not defined" from the deepest frame of the plugin's own code."""
     if isinstance(error, SyntaxError):
         return f"{error.filename} line {error.lineno}: {type(error).__name__}: {error.msg}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = [frame for frame in frames if frame.filename != __file__]
+    frames = [frame for frame in frames if frame.filename != __file__]
+    own = [frame for frame in frames if _is_near(Path(frame.filename), Path(frames[0].filename).parent)]
     at = f"{own[-1].filename} line {own[-1].lineno}: " if own else ""
     return f"{at}{type(error).__name__}: {error}"
+
+
+def _is_near(file: Path, plugin: Path) -> bool:
+    """Not in the standard library or an installed package, where a plugin's mistake shows but is not made; unless that is the plugin."""
+    return file.is_relative_to(plugin) or not (file.is_relative_to(Path(os.__file__).parent) or "site-packages" in file.parts)

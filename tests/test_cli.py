@@ -169,6 +169,14 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     """`--debug` is for whoever writes a plugin."""
     code, _, err = vestnik(tmp_path, "check", "--debug")
     assert (code, "Traceback" in err) == (1, True)
+    rule = tmp_path / "mine" / "filter" / "vip.py"
+    rule.parent.mkdir(parents=True)
+    rule.write_text("def helper():\n    return nonsense\n\nhelper()\n", encoding="utf-8")
+    written(tmp_path, PLAIN + '[plugins]\npath = ["mine"]\n[filter.vip]\n')
+    sentence = f"config.toml [filter.vip]: {rule} line 2: NameError: name 'nonsense' is not defined"
+    assert vestnik(tmp_path, "check") == (1, "", f"{sentence}\n")
+    code, _, err = vestnik(tmp_path, "check", "--debug")
+    assert (code, f'File "{rule}", line 4' in err, f"PluginError: {sentence}" in err) == (1, True, True)
 
 
 @pytest.mark.parametrize(

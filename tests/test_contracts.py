@@ -75,6 +75,12 @@ def test_is_a_page(stage: str, name: str) -> None:
     assert len((ROOT / "plugins" / stage / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= LIMITS[stage]
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda file: f"{file.parent.name}.{file.stem}")
+def test_no_helper_is_longer_than_a_plugin(file: Path) -> None:
+    """What stands beside the plugins keeps to 200 lines, too."""
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 200
+
+
 @pytest.mark.parametrize(("stage", "most"), [("filter", 40), ("send", 100)])
 def test_the_usual_plugin_is_short(stage: str, most: int) -> None:
     """Half of the rules stay under 40 lines and half of the transports under 100: what they repeat, the frame takes over."""

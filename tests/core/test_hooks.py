@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import sys
 import tomllib
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from core import config as configuration
 from core import discovery, hooks
 from core.config import STAGES
+from core.contract import STAGE_HOOKS
+from core.docs.hooks import SPECS
 from core.errors import ConfigError, PluginError
 from core.hooks import Hooks
 from core.model import Suppressed
@@ -157,15 +160,22 @@ def test_no_module(bench: Bench) -> None:
     )
 
 
-def test_a_name_claimed_twice(bench: Bench) -> None:
-    """A private file does not silently replace a built-in plugin."""
-    file = bench.plugin("filter.stale", RULE)
-    assert bench.mistake("[filter.stale]") == (
-        f"{bench.file} [filter.stale]: two plugins claim this name ({file} and built in); rename one, or say `module = …`"
+@pytest.mark.parametrize("name", ["filter.stale", "source.yclients", "send.console"])
+def test_a_name_claimed_twice(bench: Bench, name: str) -> None:
+    """A private file does not silently replace a built-in plugin, nor one of another private folder."""
+    file = bench.plugin(name, RULE)
+    assert bench.mistake(f"[{name}]") == (
+        f"{bench.file} [{name}]: two plugins claim this name ({file} and built in); rename one, or say `module = …`"
+    )
+    first, second = bench.plugin("source.crm", ""), bench.plugin("source.crm", "", folder="theirs")
+    assert bench.mistake("[source.crm]", 'path = ["mine", "theirs"]') == (
+        f"{bench.file} [source.crm]: two plugins claim this name ({first} and {second}); rename one, or say `module = …`"
     )
 
 
 BROKEN = [
+    ("import json\n\nTABLE = json.loads('')\n", "{file} line 3: JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+    ("import sys\nsys.exit('no key')\n", "{file} line 2: SystemExit: no key"),
     ("import os\n\nx = nonsense\n", "{file} line 3: NameError: name 'nonsense' is not defined"),
     ("def f(:\n", "{file} line 1: SyntaxError: invalid syntax"),
     ("import no_such_package\n", "{file} line 1: ModuleNotFoundError: No module named 'no_such_package'"),
@@ -217,10 +227,13 @@ MISFITS = [
         RULE + "class Config(Settings, frozen=True):\n    word: str\n",
         "filter.x: Config.word has no default; every key needs one, so that the empty table [filter.x] works",
     ),
-    (
-        "filter.x",
-        RULE + "class Config(Settings, frozen=True):\n    enabled: bool = True\n",
-        "filter.x: Config.enabled clashes with a key of core; call it otherwise",
+    *(
+        (
+            "filter.x",
+            RULE + f"class Config(Settings, frozen=True):\n    {key}: bool = True\n",
+            f"filter.x: Config.{key} clashes with a key of core; call it otherwise",
+        )
+        for key in ("enabled", "module")
     ),
     ("send.x", HEAD + SEND, "send.x: has no hook `channel`; write it and put @hookimpl above it"),
     ("send.x", HEAD + CHANNEL + "@hookimpl\ndef send(message):\n    pass\n", "send.x: write send as async def, not def"),
@@ -243,6 +256,39 @@ def test_a_misfit_is_one_sentence(bench: Bench, name: str, text: str, sentence: 
     """A plugin that does not fit its hooks stops the start and says how to write it."""
     bench.plugin(name, text)
     assert bench.mistake(f"[{name}]") == sentence
+
+
+@pytest.mark.parametrize("hook", SPECS)
+def test_every_hook_is_checked(bench: Bench, hook: str) -> None:
+    """Of each hook: the wrong kind, an unknown argument and a misspelt name are one sentence each, which says how to write it."""
+    stage = next((stage for stage, names in STAGE_HOOKS.items() if hook in names), "filter")
+    offered = list(inspect.signature(SPECS[hook]).parameters)
+    kinds = ("async def", "def") if inspect.iscoroutinefunction(SPECS[hook]) else ("def", "async def")
+
+    def written(kind: str, name: str, *arguments: str) -> str:
+        bench.plugin(f"{stage}.x", f"{HEAD}@hookimpl\n{kind} {name}({', '.join(arguments)}):\n    pass\n")
+        return bench.mistake(f"[{stage}.x]")
+
+    assert written(kinds[1], hook, *offered) == f"{stage}.x: write {hook} as {kinds[0]}, not {kinds[1]}"
+    wrong = f"{offered[0]}x"
+    assert written(kinds[0], hook, wrong) == f"{stage}.x.{hook}: unknown argument `{wrong}`, did you mean `{offered[0]}`?"
+    assert (
+        written(kinds[0], f"{hook}s", *offered) == f"{stage}.x: `{hook}s` is no hook of the stage {stage}, did you mean `{hook}`?"
+    )
+
+
+NEEDED = {"receive": "request", "normalize": "received", "filter": "case", "parts": "notice", "render": "notice", "send": "message", "callback": "request", "check": "attempt", "record": "outcome"}  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", NEEDED)
+def test_every_missing_argument_is_named(bench: Bench, hook: str) -> None:
+    """A hook that does not take what it is asked about can only be wrong."""
+    stage = next(stage for stage, names in STAGE_HOOKS.items() if hook in names)
+    kind = "async def" if inspect.iscoroutinefunction(SPECS[hook]) else "def"
+    bench.plugin(f"{stage}.x", f"{HEAD}@hookimpl\n{kind} {hook}(config):\n    pass\n")
+    assert bench.mistake(f"[{stage}.x]") == (
+        f"{stage}.x.{hook}: misses the argument `{NEEDED[hook]}`; write `{kind} {hook}({NEEDED[hook]}, …)`"
+    )
 
 
 def test_unknown_key_of_a_plugin(bench: Bench) -> None:
