@@ -316,10 +316,10 @@ def test_an_opt_out_between_two_attempts(answers: Play) -> None:
         moved = await app.tell(said("update", at="11:05", hour="16:00"))
         await app.post("+79000000088 СТОП".encode(), "/callback/scripted")
         await app.settle(60)
-        assert await states(app) == [(CREATED, "sent"), (UPDATED, "failed")]
+        assert await states(app) == [(CREATED, "sent"), (UPDATED, "failed"), ("opted_out", "sent")]
         kept = await app.story(moved["event_id"])
         assert verdict(kept) == ("suppressed", "opt_out", "the client said СТОП on 20.08.2025 at 09:00 UTC")
-        assert len(gateway().PHONES) == 2
+        assert len(gateway().PHONES) == 3  # the booking, the attempt that failed, the answer
 
     answers(story)
 

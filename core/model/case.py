@@ -50,7 +50,7 @@ class Salon(Struct, frozen=True):
 class Case(Struct, frozen=True):
     """All that a rule may know. Core collects it in one query and stores it with the verdicts."""
 
-    type: str | None  # the notification that is due: "booking_updated"; `None` where nothing differs that a client could see
+    type: str | None  # the notification that is due: "booking_updated"; "opted_out" and "opted_in" answer СТОП and СТАРТ; `None`: nothing visible differs
     booking: Booking | None  # as it is now
     announced: Booking | None  # as the client knows it
     changed: frozenset[str]  # what differs between the two: time, services, staff, branch, price, phone

@@ -64,6 +64,7 @@ class Sent(Struct, frozen=True):
     """The gateway took it."""
 
     id: str | None  # the gateway's; `None` where it names none (a repeat that it had already taken)
+    binding: str | None = None  # the transport's own id of the client, if sending found it: it is kept, and comes back in `Address`
 
 
 class Retry(Struct, frozen=True):

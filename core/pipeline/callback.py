@@ -16,6 +16,8 @@ from core import retry
 from core.errors import Refused
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
+from core.pipeline.answer import answer, meant
+from core.pipeline.route import OPTED_OUT
 from core.pipeline.send import Sender, message_outcome
 from core.runtime import Runtime
 from core.store.deliveries import Report
@@ -26,7 +28,6 @@ log = logging.getLogger("vestnik.callback")
 _STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written
 _STATUS_TRIES = 60
 _CHECKS = 10
-_STOP, _START = {"стоп", "stop"}, {"старт", "start"}
 _encoder = msgspec.json.Encoder()
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (DeliveryStatus, InboundMessage, Binding, TransportState)}
 
@@ -126,7 +127,7 @@ class Callbacks:
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
             await self.sender.fall_back()
-        if matched.status is not None and (not goes_on or row.is_test):  # else `fall_back` says what follows
+        if matched.status is not None and not row.ours and (not goes_on or row.is_test):  # else `fall_back` says what follows
             self.run.recorders.tell([message_outcome(row, matched.status, report.at, report.reason)])
         return True
 
@@ -138,9 +139,10 @@ class Callbacks:
             return
         at = item.at or row.created_at
         await self.run.store.people.wrote(phone, row.account, at)
-        word = item.text.strip().strip(".!").lower()
-        if word in _STOP or word in _START:
-            await self.run.store.people.opt(phone, row.account, at if word in _STOP else None)
+        if kind := meant(item.text):
+            said = answer(self.run, row, phone, kind, self.run.now())
+            await self.run.store.people.opt(phone, row.account, at if kind == OPTED_OUT else None, said)
+            self.run.work.set("messages")
 
     async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
         if item.working:

@@ -111,8 +111,11 @@ class Departure:
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
 
     def _judge(self, row: Notification, case: Case, now: datetime) -> rules.Judgement:
-        """The rules are for clients: nobody keeps an alert from the owner."""
-        return rules.Judgement(None, None, ()) if row.ours else rules.ask(self.run.hooks, case, now)
+        """The rules are for clients: none keeps an alert from the owner. An answer is given now or never, so none puts it off."""
+        if row.ours and row.notification_type == route.ALERT:
+            return rules.Judgement(None, None, ())
+        said = rules.ask(self.run.hooks, case, now)
+        return msgspec.structs.replace(said, verdict=None, rule=None) if row.ours and isinstance(said.verdict, Deferred) else said
 
     def _case(self, row: Notification, told: Booking | None, before: Booking | None, person: People) -> Case:
         changed_at = told.changed_at if told else None

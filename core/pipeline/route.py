@@ -10,6 +10,7 @@ from core.model import Channel
 from core.store.rows import Notification
 
 ALERT = "alert"  # to the owner, by [alert]
+OPTED_OUT, OPTED_IN = "opted_out", "opted_in"  # answers to СТОП and СТАРТ
 
 
 class Hop(Struct, frozen=True):
@@ -28,9 +29,11 @@ def hops(hooks: Hooks, config: Configuration, company_id: int | None, won: str |
 
 
 def of(hooks: Hooks, config: Configuration, row: Notification, won: str | None = None) -> list[Hop]:
-    """The route of one message: a client's by `[route]`, an alert by `[alert]`."""
+    """The route of one message: a client's by `[route]`, an alert by `[alert]`, an answer over what it answers on."""
     if row.ours and row.notification_type == ALERT:
         return alert(hooks, config, row.company_id, row.event_id)
+    if row.ours:
+        return answer(hooks, row.transport, row.company_id)
     return hops(hooks, config, row.company_id, won)
 
 
@@ -41,6 +44,12 @@ def alert(hooks: Hooks, config: Configuration, company_id: int | None, event_id:
     _, kind, *about = event_id.split(" ")
     avoided = tuple(about[:2]) if kind in ("transport", "content") else ()
     return [hop for hop in found if hop is not None and (hop.plugin.short, str(hop.account)) != avoided]
+
+
+def answer(hooks: Hooks, name: str | None, company_id: int | None) -> list[Hop]:
+    """One transport and no other."""
+    plugin = transport(hooks, name, company_id)
+    return [] if plugin is None else [Hop(plugin, hooks.facts(plugin, company_id), plugin.account(company_id))]
 
 
 def untried(route: list[Hop], tried: set[str]) -> list[Hop]:

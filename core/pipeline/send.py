@@ -250,6 +250,8 @@ class Sender:
             case Sent():
                 await self._works(hop, now)
                 await self.run.alerts.works(hop.plugin.short, hop.account, row.notification_type)
+                if result.binding and result.binding != leaving.address.binding:
+                    await self.run.store.people.bind(hop.plugin.short, hop.account, result.binding, row.phone, None, now)
                 return self.judge.end(
                     row,
                     "sent",

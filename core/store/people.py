@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from core.store.decisions import notification_values
 from core.store.deliveries import Report
 from core.store.engine import Engine, Lane, Tx, statement
 from core.store.rows import Key, Notification, notification_row, write_booking
@@ -64,13 +65,22 @@ class PeopleStore:
     async def wrote(self, phone: str, company: int, at: datetime) -> None:
         await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at}])
 
-    async def opt(self, phone: str, company: int, out_at: datetime | None) -> None:
-        """СТОП (a time) or СТАРТ (`None`)."""
-        await self._run("opt", rows=[{"phone": phone, "company_id": company, "at": out_at}])
+    async def opt(self, phone: str, account: int, out_at: datetime | None, answer: Notification | None = None) -> None:
+        """СТОП (a time) or СТАРТ (`None`) on an account; 0 is all salons'. `answer` is stored with it, once a day at most for a client."""
+        await self._work.submit(self._opt, [(phone, account, out_at, answer)])
 
-    async def may_confirm(self, phone: str, company: int, now: datetime) -> bool:
-        """Whether the answer to СТОП may be sent: once a day at most. Asking takes the chance."""
-        return bool(await self._run("confirm", phone=phone, company=company, now=now, since=now - timedelta(days=1)))
+    async def _opt(self, tx: Tx, asked: list[Any]) -> list[None]:
+        for phone, account, out_at, answer in asked:
+            place = {"phone": phone, "company_id": account}
+            if out_at is not None:
+                await tx.fetch("say_stop", [{**place, "at": out_at}])
+            else:
+                await tx.fetch("say_start", [place])
+            if answer is not None:
+                now = answer.created_at
+                if await tx.fetch("confirm", [{**place, "at": now}], since=now - timedelta(days=1)):
+                    await tx.fetch("add_notifications", [notification_values(answer)])
+        return [None] * len(asked)
 
     async def won(self, phone: str, company: int, channel: str, at: datetime) -> None:
         await self._run("won", rows=[{"phone": phone, "company_id": company, "channel": channel, "at": at}])

@@ -10,7 +10,21 @@ from collections.abc import Sequence
 
 import httpx
 
-from core import Address, CallbackItem, Channel, Duration, Message, Rejected, Request, Retry, SendResult, Settings, answer, hookimpl
+from core import (
+    Address,
+    CallbackItem,
+    Channel,
+    Duration,
+    Message,
+    Rejected,
+    Request,
+    Retry,
+    SendResult,
+    Sent,
+    Settings,
+    answer,
+    hookimpl,
+)
 from plugins.send._green_api import judge, look_up, read, trouble
 
 
@@ -32,7 +46,11 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     chat = address.binding or await _chat(address.phone, http, config)
     if not isinstance(chat, str):
         return chat
-    return judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text}))
+    said = judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text}))
+    if isinstance(said, Sent):
+        return Sent(said.id, chat)  # looked up once: look-ups lead to restrictions, and an inbound message names the chat alone
+    wrong = address.binding and isinstance(said, Rejected) and said.scope == "recipient"
+    return Rejected(said.reason, unbind=True) if wrong else said
 
 
 async def _chat(phone: str, http: httpx.AsyncClient, config: Config) -> str | Retry | Rejected:

@@ -4,14 +4,23 @@ SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, a
 ON CONFLICT (phone, company_id) DO UPDATE SET wrote_at = CASE
     WHEN contacts.wrote_at IS NULL OR contacts.wrote_at < excluded.wrote_at THEN excluded.wrote_at ELSE contacts.wrote_at END
 
--- opt --
+-- say_stop --
 INSERT INTO contacts (phone, company_id, opted_out_at)
 SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time) WHERE TRUE
 ON CONFLICT (phone, company_id) DO UPDATE SET opted_out_at = excluded.opted_out_at
 
+-- say_start --
+-- Who is back with one salon is back with what all salons share; who is back there is back with all.
+UPDATE contacts SET opted_out_at = NULL
+FROM @rows r(phone text, company_id bigint)
+WHERE contacts.phone = r.phone AND (r.company_id = 0 OR contacts.company_id IN (0, r.company_id))
+
 -- confirm --
-UPDATE contacts SET confirmed_at = :now
-WHERE phone = :phone AND company_id = :company AND (confirmed_at IS NULL OR confirmed_at < :since)
+-- Once a day for a client, whoever asks.
+INSERT INTO contacts (phone, company_id, confirmed_at)
+SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time)
+WHERE NOT EXISTS (SELECT 1 FROM contacts c WHERE c.phone = r.phone AND c.confirmed_at > @at(since))
+ON CONFLICT (phone, company_id) DO UPDATE SET confirmed_at = excluded.confirmed_at
 RETURNING phone
 
 -- won --

@@ -62,7 +62,7 @@ class BodiesContract(PlayedContract):
             self.subject.demand(
                 known != "", "bodies", f"nobody says which id {file} brings", 'write "id" into its entry of _manifest.json'
             )
-            self.subject.demand(result == Sent(known), "send", told, f"the id in it is {known!r}: answer Sent({known!r})")
+            self.subject.demand(result.id == known, "send", told, f"the id in it is {known!r}: answer Sent({known!r})")
 
     def test_request_is_as_documented(self, file: str) -> None:
         """What leaves has the documented method, path, headers and fields: no more, no less."""

@@ -23,14 +23,15 @@ def test_channel() -> None:
 def test_looks_up_then_sends() -> None:
     """The phone is looked up, and the chat that is found is sent to."""
     result, calls = MAX.play(None)
-    assert result == Sent("1763970000000")
+    assert result == Sent("1763970000000", binding="10000000")
     assert [call.url.path.split("/")[3] for call in calls] == ["checkAccount", "sendMessage"]
     assert json.loads(calls[1].content)["chatId"] == "10000000"
 
 
 def test_known_chat_is_not_looked_up() -> None:
-    """Look-ups lead to restrictions: a chat that is known is sent to at once."""
-    _, calls = MAX.play(None, Given(address=Address(PHONE, binding="777")))
+    """Look-ups lead to restrictions: a chat that is known is sent to at once; one that is gone is forgotten."""
+    result, calls = MAX.play(None, Given(address=Address(PHONE, binding="777")))
+    assert result == Sent("1763970000000", binding="777")
     assert [json.loads(call.content)["chatId"] for call in calls] == ["777"]
 
 
