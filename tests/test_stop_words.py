@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Driver, drive, settings
+from tests.telling import said
 from tests.test_cascade import OTHER, PHONE, Play, Stage, _play
 
 CHANNELS = {
@@ -220,3 +222,62 @@ def test_the_salons_own_words(both: Play, tmp_path: Path) -> None:
 
     tables: dict[str, Any] = {"render": {"booking": {"texts": str(tmp_path / "texts.toml")}}}
     both(story, "green_api", salon={}, **tables)
+
+
+async def to_call(app: Stage) -> list[tuple[str, str]]:
+    return [(row["notification_type"], row["phone"]) for row in await app.to_call()]
+
+
+def test_who_said_stop_is_called_where_silence_is_in_vain(both: Play) -> None:
+    """Opted out: a new booking and another master are nobody's worry; a new time is, and then the cancellation, with phone and text."""
+
+    async def story(app: Stage) -> None:
+        await app.book(2)
+        await say(app, "green_api", "СТОП")
+        await app.book(1)
+        await app.book(2, staff={"id": 5, "name": "Сергей"})
+        assert await to_call(app) == []
+        await app.book(2, at="16:00", staff={"id": 5, "name": "Сергей"})
+        assert await to_call(app) == [("booking_updated", PHONE)]
+        await app.book(2, at="16:00", staff={"id": 5, "name": "Сергей"}, status="delete", deleted=True)
+        assert await to_call(app) == [("booking_cancelled", PHONE)]
+        (call,) = await app.to_call()
+        assert call["message"].startswith("❌ *Ваша запись отменена*\n\nБыла на: 21 августа в 14:30")
+        assert call["error"] == "opt_out: the client said СТОП on 20.08.2025 at 09:00 UTC"
+        assert len(read(app, "green_api")) == 2  # the booking and the answer
+        assert await app.vestnik.run.store.look.ask("dead_letters", since=app.clock.now.replace(year=2020), most=9) == []
+
+    both(story, "green_api", filter={"recent_chat": None})
+
+
+@pytest.mark.parametrize("first", ["opt_out", "unchanged"])
+def test_what_another_rule_keeps_quiet_needs_no_call(database_url: str, tmp_path: Path, first: str) -> None:
+    """A shift of two minutes is not worth a message, СТОП or not, in whatever order the rules stand; one of ten minutes is."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(said())
+        await app.vestnik.run.store.people.opt(PHONE, 0, app.clock())
+        small = await app.tell(said("update", at="11:10", hour="14:32"))
+        assert (small["status"], small["rule"]) == ("suppressed", first)
+        assert await app.vestnik.run.store.look.to_call(app.clock()) == []
+        await app.tell(said("update", at="11:20", hour="14:40"))
+        assert len(await app.vestnik.run.store.look.to_call(app.clock())) == 1
+
+    raw = settings(database_url)
+    raw["filter"] = {first: {}, "unchanged": {}, "opt_out": {}}
+    drive(raw, tmp_path, story)
+
+
+def test_back_again_the_client_is_told(both: Play) -> None:
+    """The new time was held back; after СТАРТ the next change is told from what the client really knows."""
+
+    async def story(app: Stage) -> None:
+        await app.book()
+        await say(app, "green_api", "СТОП")
+        await app.book(at="16:00")
+        await say(app, "green_api", "СТАРТ")
+        await app.book(at="17:00")
+        assert read(app, "green_api")[-1].startswith("📝 *Ваша запись изменена*\n\n📅 21 августа в 17:00")
+        assert await to_call(app) == []
+
+    both(story, "green_api", filter={"recent_chat": None})

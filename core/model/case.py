@@ -68,6 +68,7 @@ class Suppressed(Struct, frozen=True):
     reason: str
     client_knows: bool = False  # somebody told them already, so what is announced moves
     withheld: bool = False  # a trial run: what would have been sent is recorded, and what is announced moves, too
+    call: bool = False  # a cancellation or a new time goes on the list «Позвоните клиенту», unless another rule says no without this
 
 
 class Deferred(Struct, frozen=True):

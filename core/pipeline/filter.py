@@ -32,12 +32,14 @@ class Judgement(Struct, frozen=True):
     verdicts: tuple[tuple[str, str, str], ...]  # (rule, "no" | "later" | "yes" | "broken", reason)
     held: str | None = None
     abstained: tuple[str, ...] = ()
+    call: bool = False  # every rule that says no wants the client called
 
 
 def ask(hooks: Hooks, case: Case, now: datetime) -> Judgement:
     """Every rule's answer about a case."""
     answers = hooks.every("filter", case.salon.id, case=case, now=now)
-    suppressed = next((said for said in answers if isinstance(said.value, Suppressed)), None)
+    refusing = [said for said in answers if isinstance(said.value, Suppressed)]
+    suppressed = refusing[0] if refusing else None
     deferred = max((said for said in answers if isinstance(said.value, Deferred)), key=lambda said: said.value.until, default=None)
     held = next((said for said in answers if _broken(said) and said.plugin.on_error == "hold"), None)
     for said in answers:
@@ -48,6 +50,7 @@ def ask(hooks: Hooks, case: Case, now: datetime) -> Judgement:
         verdict=winner.value if winner else None,
         rule=winner.plugin.short if winner else None,
         verdicts=tuple((said.plugin.short, *_words(said)) for said in answers),
+        call=bool(refusing) and all(said.value.call for said in refusing),
         held=None if suppressed or held is None else f"{held.plugin.short} is broken: {_why(held)}",
         abstained=tuple(
             f"{said.plugin.short} abstained: {_why(said)}"

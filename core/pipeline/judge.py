@@ -172,11 +172,18 @@ class Judge:
         booking = state.snapshot
         if verdict.withheld and change.type is not None and booking is not None:
             message = self._notification(change.type, phone, booking, status="withheld", rule=said.rule)
+        if said.call and phone and self._in_vain(change) and not self.test:
+            message = self._notification(change.type or "", phone, booking, status="failed", rule=said.rule, error=verdict.reason)
         if change.type is not None and not (verdict.client_knows or verdict.withheld):
             state = msgspec.structs.replace(state, hindrance=said.rule, attempted=booking)
         announce = change.noted or (change.type is not None and (verdict.client_knows or verdict.withheld))
         state = msgspec.structs.replace(state, created_by_bot=state.created_by_bot or verdict.client_knows)
         return self._end(case, said, "suppressed", said.rule, verdict.reason, state, announce=announce, message=message)
+
+    @staticmethod
+    def _in_vain(change: Change) -> bool:
+        """Whether a client who hears nothing comes in vain."""
+        return change.type == CANCELLED or (change.type == UPDATED and "time" in change.changed)
 
     def _tell(self, case: Case, said: Judgement, change: Change, state: Known, phone: str) -> Decision:
         assert change.type is not None
@@ -277,7 +284,13 @@ class Judge:
         return Decision(known=None, ends=ends, journal=(line,), at=self.now)
 
     def _notification(
-        self, kind: str, phone: str | None, booking: Booking | None, status: str = "pending", rule: str | None = None
+        self,
+        kind: str,
+        phone: str | None,
+        booking: Booking | None,
+        status: str = "pending",
+        rule: str | None = None,
+        error: str | None = None,
     ) -> Notification:
         way = route.hops(self.run.hooks, self.run.config, self.row.company_id, self.person.won_channel)
         hop = way[0] if way else None
@@ -287,8 +300,9 @@ class Judge:
         )
         waits = self.known.open
         turn = waits.turn_at if waits and hop and (waits.transport, waits.account) == (hop.plugin.short, hop.account) else None
-        error = None if hop else "no transport carries a channel of [route]; switch one on"
-        text = self._would_say(kind, booking, hop) if status == "withheld" else None
+        if hop is None and status == "pending":
+            error = "no transport carries a channel of [route]; switch one on"
+        text = self._would_say(kind, booking, hop) if status != "pending" else None
         return Notification(
             notification_id=_number_of(self.row.event_id) if self.event.text is not None else new_id("n_", self.now),
             event_id=self.row.event_id,
@@ -303,7 +317,7 @@ class Judge:
             account=hop.account if hop else 0,
             reference=new_id("v", self.now, 23),
             status=status if hop or status == "withheld" else "failed",
-            error=error if status == "pending" else None,
+            error=f"{rule}: {error}" if rule and error else error,
             rule=rule,
             message=text,
             is_test=self.test,

@@ -18,8 +18,9 @@ GROUP BY 1, 2
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
 
 -- dead_letters --
+-- Not what a rule kept back: it would keep it back again.
 SELECT * FROM booking_notifications
-WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik'
+WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik' AND rule IS NULL
   AND (status IN ('failed', 'expired', 'unclear') OR error = 'not delivered in time') -- in the words of its index
 ORDER BY created_at DESC, id DESC LIMIT :most
 

@@ -5,9 +5,15 @@ from plugins.filter import opt_out
 
 def test_a_client_who_said_stop():
     """Nothing is told to a client who opted out, and the reason says when; test events are no exception."""
-    said = Suppressed("the client said СТОП on 20.08.2026 at 09:00 UTC")
+    said = Suppressed("the client said СТОП on 20.08.2026 at 09:00 UTC", call=True)
     assert opt_out.filter(a_case(contact=a_contact(opted_out_at=NOON))) == said
     assert opt_out.filter(a_case(contact=a_contact(opted_out_at=NOON), test=True)) == said
+
+
+def test_the_answer_itself():
+    """The answer to СТОП leaves; the one to СТАРТ comes when nobody is opted out any more."""
+    assert opt_out.filter(a_case(type="opted_out", contact=a_contact(opted_out_at=NOON))) is None
+    assert opt_out.filter(a_case(type="opted_in", contact=a_contact(opted_out_at=NOON))) is not None
 
 
 def test_everybody_else():
