@@ -50,7 +50,9 @@ class Salon(Struct, frozen=True):
 class Case(Struct, frozen=True):
     """All that a rule may know. Core collects it in one query and stores it with the verdicts."""
 
-    type: str | None  # the notification that is due: "booking_updated"; "opted_out" and "opted_in" answer СТОП and СТАРТ; `None`: nothing visible differs
+    type: (
+        str | None
+    )  # the notification that is due: "booking_updated"; "opted_out" and "opted_in" answer СТОП and СТАРТ; `None`: nothing visible differs
     booking: Booking | None  # as it is now
     announced: Booking | None  # as the client knows it
     changed: frozenset[str]  # what differs between the two: time, services, staff, branch, price, phone
@@ -68,7 +70,9 @@ class Suppressed(Struct, frozen=True):
     reason: str
     client_knows: bool = False  # somebody told them already, so what is announced moves
     withheld: bool = False  # a trial run: what would have been sent is recorded, and what is announced moves, too
-    call: bool = False  # a cancellation or a new time goes on the list «Позвоните клиенту», unless another rule says no without this
+    call: bool = (
+        False  # a cancellation or a new time goes on the list «Позвоните клиенту», unless another rule says no without this
+    )
 
 
 class Deferred(Struct, frozen=True):

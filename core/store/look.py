@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.ids import number_of
@@ -15,6 +15,7 @@ _BATCH = 500  # rows deleted in one transaction, so that nobody waits for the br
 class Look:
     def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
         self._engine, self._work, self._read = engine, work, read
+        self._bodiless = datetime(1970, 1, 1, tzinfo=UTC)  # up to here no body is left, but of what is undecided
 
     async def ask(self, name: str, **values: Any) -> list[dict[str, Any]]:
         """Any of the statements in `queries/look.sql`, as plain dicts with aware times."""
@@ -36,8 +37,8 @@ class Look:
     async def prune(self, now: datetime, keep: timedelta, keep_bodies: timedelta) -> dict[str, int]:
         """Delete what is older than retention allows, in small batches. Undecided and unsent rows stay."""
         before = now - keep
+        counts = {"prune_bodies": bodies} if (bodies := await self._prune_bodies(now - keep_bodies)) else {}
         cuts = {
-            "prune_bodies": now - keep_bodies,
             "prune_events": before,
             "prune_notifications": before,
             "prune_journal": before,
@@ -47,13 +48,26 @@ class Look:
             "prune_bookings": before,
             "prune_tombstones": before,
         }
-        counts: dict[str, int] = {}
         for name, cut in cuts.items():
             while len(found := (await self._work.submit(statement(name), [{"before": cut, "most": _BATCH}]))[0]):
                 counts[name] = counts.get(name, 0) + len(found)
                 if len(found) < _BATCH:
                     break
         return counts
+
+    async def _prune_bodies(self, before: datetime) -> int:
+        """The rows stay, so each walk begins where the last one ended; the first of a process at the beginning."""
+        count = 0
+        while found := (await self._work.submit(statement("prune_bodies"), [self._span(before)]))[0]:
+            count += len(found)
+            self._bodiless = max(filter(None, (when(row["created_at"]) for row in found)))
+            if len(found) < _BATCH:
+                break
+        self._bodiless = max(self._bodiless, before)
+        return count
+
+    def _span(self, before: datetime) -> dict[str, Any]:
+        return {"after": self._bodiless, "before": before, "most": _BATCH}
 
     async def erase(self, phone: str) -> dict[str, int]:
         """Delete every trace of a phone (152-FZ)."""

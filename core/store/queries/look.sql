@@ -63,9 +63,11 @@ SELECT (SELECT COUNT(*) FROM webhook_events WHERE status IN ('received', 'deferr
        (SELECT COUNT(*) FROM booking_notifications WHERE status IN ('pending', 'sending')) AS notifications
 
 -- prune_bodies --
+-- From `after` on: what lies before has no body any more, and is not walked over every hour.
 UPDATE webhook_events SET payload = NULL WHERE id IN (
-    SELECT id FROM webhook_events WHERE created_at < :before AND payload IS NOT NULL AND status NOT IN ('received', 'deferred') ORDER BY created_at LIMIT :most)
-RETURNING id
+    SELECT id FROM webhook_events WHERE created_at >= :after AND created_at < :before AND payload IS NOT NULL AND status NOT IN ('received', 'deferred')
+    ORDER BY created_at LIMIT :most)
+RETURNING id, created_at
 
 -- prune_events --
 DELETE FROM webhook_events WHERE id IN (

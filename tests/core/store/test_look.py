@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +62,39 @@ def test_bodies_go_before_their_events(database_url: str) -> None:
         assert await store.look.prune(NOW, 90 * DAY, 30 * DAY) == {"prune_bodies": 1}
         found = await rows(store, "SELECT event_id, payload FROM webhook_events ORDER BY event_id")
         assert found == [{"event_id": "evt_old", "payload": None}, {"event_id": "evt_young", "payload": "{}"}]
+
+    keep(database_url, story)
+
+
+def test_bodies_that_are_gone_are_not_walked_over_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next round begins where the last one ended: it reads the rows of one hour, not those of sixty days."""
+    monkeypatch.setattr("core.store.look._BATCH", 7)
+
+    async def story(store: Store) -> None:
+        async def arrive(number: int, at: datetime) -> None:
+            await store.inbox.receive([an_arrival(f"evt_{number}", at=at)])
+            await execute(store, f"UPDATE webhook_events SET status = 'processed' WHERE event_id = 'evt_{number}'")
+
+        for n in range(30):
+            await arrive(n, NOW - (60 - n % 3) * DAY)
+        asked: list[tuple[datetime, int]] = []
+        submit = store.look._work.submit
+
+        async def watched(job: Any, given: list[Any]) -> list[Any]:
+            found = await submit(job, given)
+            if isinstance(given[0], dict) and "after" in given[0]:
+                asked.append((given[0]["after"], len(found[0])))
+            return found
+
+        monkeypatch.setattr(store.look._work, "submit", watched)
+        assert await store.look.prune(NOW, 90 * DAY, 30 * DAY) == {"prune_bodies": 30}
+        assert [count for _, count in asked] == [7, 7, 7, 7, 2]
+        assert [after for after, _ in asked] == sorted(after for after, _ in asked)
+        asked.clear()
+        await arrive(30, NOW - 30 * DAY + timedelta(minutes=30))
+        assert await store.look.prune(NOW + timedelta(hours=1), 90 * DAY, 30 * DAY) == {"prune_bodies": 1}
+        assert asked == [(NOW - 30 * DAY, 1)]
+        assert [row["payload"] for row in await rows(store, "SELECT payload FROM webhook_events")] == [None] * 31
 
     keep(database_url, story)
 
