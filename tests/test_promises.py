@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import pkgutil
 import re
 import textwrap
 import tomllib
@@ -18,7 +17,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import core
 from core import (
     Address,
     Attempt,
@@ -108,12 +106,12 @@ def test_every_table_of_core_is_in_the_reference() -> None:
 
 
 def test_the_import_rules_know_every_module() -> None:
-    """What CI forbids to plugins is all of core but its public names; the database is core.store's alone."""
+    """What CI forbids to plugins is all of core but its public names; the database is core.store's alone. No list can be out of date."""
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     rules = {table["name"]: table for table in tables}
-    modules = {f"core.{module.name}" for module in pkgutil.iter_modules(core.__path__) if not module.name.startswith("_")}
-    assert set(rules["plugins know core's public names only"]["forbidden_modules"]) == modules
-    assert set(rules["the database is touched in core.store alone"]["source_modules"]) == modules - {"core.store"} | {"plugins"}
+    assert rules["plugins know core's public names only"]["forbidden_modules"] == ["core.*"]
+    alone = rules["the database is touched in core.store alone"]
+    assert (alone["source_modules"], alone["ignore_imports"]) == (["core", "plugins"], ["core.store.** -> *", "core.store -> *"])
 
 
 def test_every_rule_is_in_the_shipped_config() -> None:
