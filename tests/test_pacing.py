@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,57 +17,9 @@ from core import config as configuration
 from core import hooks as plugin_hooks
 from core.app import create_app
 from core.store.values import when
-from tests.conftest import SALON, Clock, Driver, body, drive, fresh_postgres, settings
+from tests.conftest import Clock, Driver, drive, fresh_postgres
+from tests.timed import booking, gateway, paced, run_for, seen, steps, told
 
-GATEWAY = '''"""Notes when it was called, by whom and for whom; answers what the test wrote down, and accepts everything after that."""
-
-from datetime import datetime
-
-from core import Address, Channel, Duration, Message, Sent, Settings, hookimpl
-
-TAKEN = []
-ANSWERS = []
-WRONG = []  # what a probe finds
-
-
-class Config(Settings, frozen=True):
-    account: str = "ours"  # whose
-    gap: Duration = Duration("0s")  # between two messages
-    recipient_gap: Duration = Duration("0s")  # between two to one client
-    first_contacts: int = 0  # new clients a day
-
-
-@hookimpl
-def channel(config: Config) -> Channel:
-    return Channel(
-        "whatsapp", concurrency=2, gap=config.gap, recipient_gap=config.recipient_gap, first_contacts_per_day=config.first_contacts or None
-    )
-
-
-@hookimpl
-async def send(message: Message, address: Address, config: Config, now: datetime):
-    TAKEN.append((now, address.phone, config.account))
-    return ANSWERS.pop(0) if ANSWERS else Sent(f"g{len(TAKEN)}")
-
-
-@hookimpl
-async def probe(config: Config):
-    return WRONG[0] if WRONG else None
-'''
-SMS = '''"""A second channel."""
-
-from core import Channel, Message, Sent, hookimpl
-
-
-@hookimpl
-def channel():
-    return Channel("sms", short=True, reports_delivery=False)
-
-
-@hookimpl
-async def send(message: Message):
-    return Sent("sms")
-'''
 Pace = Callable[..., Any]
 
 
@@ -80,58 +31,6 @@ def pace(database_url: str, tmp_path: Path) -> Pace:
         return drive(paced(database_url, tmp_path, sms=sms, **keys), tmp_path, story, clock=clock)
 
     return run
-
-
-def paced(url: str, tmp_path: Path, *, sms: bool = False, **keys: Any) -> dict[str, Any]:
-    folder = tmp_path / "private" / "send"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "timed.py").write_text(GATEWAY, encoding="utf-8")
-    (folder / "extra_sms.py").write_text(SMS, encoding="utf-8")
-    send: dict[str, Any] = {"console": None, "timed": keys, **({"extra_sms": {}} if sms else {})}
-    other = {"962303": {**SALON, "send": {"timed": {"account": "theirs"}}}}
-    return settings(url, send=send, salon=other, plugins={"path": [str(folder.parent)]})
-
-
-def gateway() -> Any:
-    """The gateway of the app that runs: TAKEN, ANSWERS, WRONG."""
-    return sys.modules["vestnik_private.send.timed"]
-
-
-def booking(
-    number: int, phone: str | None = None, salon: int = 962302, hour: str = "14:30", day: str = "2025-08-21", **changes: Any
-) -> dict[str, Any]:
-    visit = {"date": f"{day} {hour}:00", "datetime": f"{day}T{hour}:00+03:00"}
-    found = body("record_create_discount50", id=number, resource_id=number, company_id=salon, **visit, **changes)
-    found["data"]["company_id"] = salon
-    found["data"]["client"] = {**found["data"]["client"], "phone": phone or f"+7900000{number:04}"}
-    return found
-
-
-async def told(app: Driver, *bookings: dict[str, Any]) -> None:
-    """Bookings that come one after another in the same moment."""
-    for found in bookings:
-        assert (await app.post(found)).status_code == 200
-        await app.settle()
-
-
-async def run_for(app: Driver, length: timedelta) -> None:
-    """As a worker does: look whenever something is due, as long as the time lasts."""
-    end = app.clock() + length
-    while (due := await app.vestnik.run.store.deliveries.next_due(app.clock())) is not None and due <= end:
-        app.clock.now = max(app.clock.now, due)
-        await app.settle()
-    app.clock.now = end
-    await app.settle()
-
-
-def steps(account: str = "ours") -> list[float]:
-    """The seconds between one send of an account and the next."""
-    times = [at for at, _, whose in gateway().TAKEN if whose == account]
-    return [(after - before).total_seconds() for before, after in itertools.pairwise(times)]
-
-
-async def seen(app: Driver) -> list[tuple[str, str]]:
-    return [(row["channel"], row["status"]) for row in await app.messages()]
 
 
 def test_a_burst_is_spread_over_the_gap(pace: Pace) -> None:

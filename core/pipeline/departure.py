@@ -75,7 +75,7 @@ class Departure:
             )
         if not retry.fits(now, row.deadline_at) and not row.is_test:
             return self.end(row, "expired", now, row.error or "its time is over", attempted=True)
-        told_by_us = row.revision + bool(row.step)  # an earlier channel may have moved what is announced
+        told_by_us = row.revision + (not _first(row, kin))  # an earlier channel may have moved what is announced
         if row.state_key is not None and state.revision not in (row.revision, told_by_us):
             return self.end(row, "superseded", now, "the client has been told meanwhile")
         told = state.snapshot if row.state_key is not None else row.told
@@ -90,7 +90,7 @@ class Departure:
         plugin = route.transport(self.run.hooks, row.transport, row.company_id)
         hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
         hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
-        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
+        way = route.untried(hops, row, kin)
         if hop is None:
             return self.onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
         if (paused := self.paused(hop, now)) is not None:
@@ -109,6 +109,14 @@ class Departure:
         address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
         note = "; ".join((*judgement.abstained, *rendered.left_out)) or None
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
+
+    def chosen(self, row: Notification, kin: Sequence[Notification], person: People) -> Notification:
+        """The message on the channel that comes first now, where none has been tried yet: what reached the client lately counts."""
+        hops = route.of(self.run.hooks, self.run.config, row, person.won_channel) if not row.attempts and _first(row, kin) else []
+        if not hops or (hops[0].plugin.short, hops[0].account) == (row.transport, row.account):
+            return row
+        channel, transport, account = hops[0].channel.name, hops[0].plugin.short, hops[0].account
+        return msgspec.structs.replace(row, channel=channel, transport=transport, account=account, turn_at=None)
 
     def _judge(self, row: Notification, case: Case, now: datetime) -> rules.Judgement:
         """The rules are for clients: none keeps an alert from the owner. An answer is given now or never, so none puts it off."""
@@ -169,9 +177,7 @@ class Departure:
             return self.end(row, "failed", now, reason, next=self._on_channel(row, way[0], now))
         if wait is not None and retry.fits(wait, row.deadline_at):
             return self.end(row, "pending", now, reason, due_at=wait)
-        return self.end(
-            row, "expired" if wait is not None else "failed", now, reason, attempted=row.step == 0 or row.known_before is None
-        )
+        return self.end(row, "expired" if wait is not None else "failed", now, reason, attempted=True)
 
     def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
         """The same message on another channel: another row with the same `notification_id`."""
@@ -195,7 +201,7 @@ class Departure:
 
     def further(self, row: Notification, kin: Sequence[Notification], state: State, person: People, now: datetime) -> Onwards:
         hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
-        way = route.untried(hops, {row.channel, *(other.channel for other in kin)})
+        way = route.untried(hops, row, kin)
         hop = way[0] if way and retry.fits(now, row.deadline_at) else None
         gave_up, following = row.status == "failed", None
         if hop is not None:
@@ -223,3 +229,8 @@ class Departure:
     def end(self, row: Notification, status: str, now: datetime, error: str | None = None, **more: object) -> Finish:
         line = JournalLine(now, row.event_id, "send", status, row.transport, error, row.notification_id)
         return Finish(row=row, status=status, at=now, error=error, journal=(line,), **more)  # type: ignore[arg-type]
+
+
+def _first(row: Notification, kin: Sequence[Notification]) -> bool:
+    """Whether no channel was tried before this one, since the message was decided or sent again."""
+    return not any(other.round == row.round and other.step < row.step for other in kin)

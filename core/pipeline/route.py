@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from core.config import Configuration
@@ -52,8 +54,9 @@ def answer(hooks: Hooks, name: str | None, company_id: int | None) -> list[Hop]:
     return [] if plugin is None else [Hop(plugin, hooks.facts(plugin, company_id), plugin.account(company_id))]
 
 
-def untried(route: list[Hop], tried: set[str]) -> list[Hop]:
-    """The channels that are left."""
+def untried(route: list[Hop], row: Notification, kin: Sequence[Notification]) -> list[Hop]:
+    """The channels that are left, now that this message has been on those of `kin`; one sent again by hand may go over all of them anew."""
+    tried = {row.channel, *(other.channel for other in kin if other.round == row.round)}
     return [hop for hop in route if hop.channel.name not in tried]
 
 

@@ -74,8 +74,10 @@ class Sender:
         now = self.run.now()
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
         people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
-        bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows if row.step])
+        known = zip(rows, people, strict=True)
+        rows = [self.judge.chosen(row, kin.get(row.notification_id, []), person) for row, person in known]
+        bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
         ends: list[Finish] = []
         queue: list[Leaving] = []
         for row, state, person, binding in zip(rows, states, people, bound, strict=True):
@@ -269,14 +271,14 @@ class Sender:
                 if result.scope == "recipient" or row.ours:
                     return self.judge.onwards(row, way, now, result.reason)
                 await self.run.alerts.refused_content(hop.plugin.short, hop.account, row.notification_type, result.reason)
-                return self.judge.end(row, "failed", now, result.reason, attempted=row.step == 0)
+                return self.judge.end(row, "failed", now, result.reason, attempted=True)
             case Retry(scope="transport"):
                 until = await self._pause(hop, result, now)
                 return self.judge.onwards(row, way if result.alert else [], now, result.reason, wait=until)
             case Retry():
                 due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
                 if due is None:
-                    return self.judge.end(row, "expired", now, result.reason, attempted=row.step == 0)
+                    return self.judge.end(row, "expired", now, result.reason, attempted=True)
                 return self.judge.end(row, "pending", now, result.reason, due_at=due)
 
     async def _works(self, hop: route.Hop, now: datetime) -> None:

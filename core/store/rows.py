@@ -173,6 +173,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     id: int = 0
     token: int = 0
     step: int = 0
+    round: int = 0  # how often it had been sent again by hand: each round tries the route anew
     client_name: str | None = None
     transport: str | None = None
     account: int = 0
@@ -213,7 +214,7 @@ class Notification(Struct, frozen=True, kw_only=True):
 
 def notification_row(row: Mapping[str, Any]) -> Notification:
     return Notification(
-        id=row["id"], token=row["lease_token"] or 0, notification_id=row["notification_id"], step=row["step"], event_id=row["event_id"],
+        id=row["id"], token=row["lease_token"] or 0, notification_id=row["notification_id"], step=row["step"], round=row["round"], event_id=row["event_id"],
         source=row["source"], company_id=row["company_id"], record_id=row["record_id"], phone=row["phone"], client_name=row["client_name"],
         notification_type=row["notification_type"], channel=row["channel"], transport=row["transport"], account=row["account"],
         message=row["message"], status=row["status"], provider_message_id=row["provider_message_id"], reference=row["reference"],

@@ -54,9 +54,9 @@ WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r
 
 -- mark_sending --
 UPDATE booking_notifications
-SET status = 'sending', message = r.message, told = r.told, known_before = r.known_before, attempts = booking_notifications.attempts + 1,
+SET status = 'sending', channel = r.channel, transport = r.transport, account = r.account, message = r.message, told = r.told, known_before = r.known_before, attempts = booking_notifications.attempts + 1,
     lease_until = :until, sent_at = :now
-FROM @rows r(id bigint, token bigint, message text, told text, known_before text)
+FROM @rows r(id bigint, token bigint, channel text, transport text, account bigint, message text, told text, known_before text)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token AND booking_notifications.status = 'pending'
   AND booking_notifications.lease_until IS NOT NULL
 RETURNING booking_notifications.id
@@ -64,12 +64,13 @@ RETURNING booking_notifications.id
 -- finish --
 -- Also what others took for dead while its answer was on the way, if it was sent: then nothing about it is unclear.
 UPDATE booking_notifications
-SET status = r.status, provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
+SET status = r.status, channel = r.channel, transport = r.transport, account = r.account,
+    provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
     message = COALESCE(r.message, booking_notifications.message), due_at = COALESCE(r.due_at, booking_notifications.due_at),
     turn_at = r.turn_at, fallback_at = r.fallback_at, check_at = r.check_at, claims = 0, lease_owner = NULL, lease_until = NULL,
     sent_at = CASE WHEN r.status IN ('sent', 'unclear') THEN @at(now) ELSE NULL END,
     finished_at = CASE WHEN r.status = 'pending' THEN NULL ELSE @at(now) END
-FROM @rows r(id bigint, token bigint, status text, provider_id text, error text, rule text, message text, due_at time, turn_at time,
+FROM @rows r(id bigint, token bigint, status text, channel text, transport text, account bigint, provider_id text, error text, rule text, message text, due_at time, turn_at time,
            fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
   AND (booking_notifications.status IN ('pending', 'sending') OR (booking_notifications.status = 'unclear' AND r.status = 'sent'))
@@ -218,18 +219,23 @@ UPDATE appointments_cache SET announced = snapshot, revision = revision + 1, ver
 WHERE record_id = :record AND snapshot IS NOT NULL AND (:company = 0 OR company_id = :company)
 RETURNING source, company_id, record_id
 
--- resend --
-UPDATE booking_notifications
-SET status = 'pending', due_at = :now, deadline_at = :deadline, claims = 0, attempts = 0, error = NULL, rule = NULL, finished_at = NULL, lease_owner = NULL,
-    lease_until = NULL
-WHERE id IN (
-    SELECT n.id FROM booking_notifications n
+-- resendable --
+-- The newest message that failed, expired or is unclear on every channel, with all its steps. Nothing newer was told of its booking.
+SELECT * FROM booking_notifications WHERE notification_id = (
+    SELECT n.notification_id FROM booking_notifications n
     WHERE (n.event_id = :key OR n.notification_id = :key OR n.record_id = :record) AND n.status IN ('failed', 'expired', 'unclear')
       AND NOT EXISTS (SELECT 1 FROM booking_notifications l WHERE l.source = n.source AND l.company_id = n.company_id AND l.record_id = n.record_id
                       AND l.id > n.id AND l.step = 0)
       AND NOT EXISTS (SELECT 1 FROM booking_notifications d WHERE d.notification_id = n.notification_id AND d.status IN ('delivered', 'read', 'pending', 'sending', 'sent'))
-    ORDER BY n.step LIMIT 1)
-RETURNING *
+    ORDER BY n.id DESC LIMIT 1)
+ORDER BY step
+
+-- give_up --
+-- A person says that it did not arrive. Nobody falls back from it, or asks what became of it; should a status say that it arrived after all, it counts.
+UPDATE booking_notifications
+SET status = CASE WHEN status = 'unclear' THEN 'failed' ELSE status END, fallback_at = NULL, check_at = NULL,
+    error = CASE WHEN status = 'unclear' THEN 'it did not arrive, says who sent it again' ELSE error END
+WHERE notification_id = :number
 
 -- tell_again --
 -- The client does not know after all. Where this very message had moved what is announced, it moves back.
@@ -239,13 +245,7 @@ SET announced = CASE WHEN appointments_cache.revision = r.revision + 1 THEN r.kn
     attempted = NULL, hindrance = NULL, version = appointments_cache.version + 1, updated_at = :now
 FROM @rows r(source text, company_id bigint, record_id bigint, known_before text, revision bigint)
 WHERE appointments_cache.source = r.source AND appointments_cache.company_id = r.company_id AND appointments_cache.record_id = r.record_id
-
--- set_revision --
--- A message that a person sends again takes the client from what is announced now.
-UPDATE booking_notifications SET revision = a.revision
-FROM appointments_cache a
-WHERE booking_notifications.id = :id AND a.source = booking_notifications.source AND a.company_id = booking_notifications.company_id
-  AND a.record_id = booking_notifications.record_id
+RETURNING appointments_cache.revision
 
 -- told_ahead --
 -- The other bot was faster than the webhook: the booking that comes is told already.

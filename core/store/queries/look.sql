@@ -18,11 +18,12 @@ GROUP BY 1, 2
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
 
 -- dead_letters --
--- Not what a rule kept back: it would keep it back again.
-SELECT * FROM booking_notifications
-WHERE status IN ('failed', 'expired') AND created_at >= :since AND NOT is_test AND source <> 'vestnik' AND rule IS NULL
-  AND (status IN ('failed', 'expired', 'unclear') OR error = 'not delivered in time') -- in the words of its index
-ORDER BY created_at DESC, id DESC LIMIT :most
+-- The last step of each message: what went on to another channel, or was sent again, is not dead. Not what a rule kept back: it would again.
+SELECT n.* FROM booking_notifications n
+WHERE n.status IN ('failed', 'expired') AND n.created_at >= :since AND NOT n.is_test AND n.source <> 'vestnik' AND n.rule IS NULL
+  AND (n.status IN ('failed', 'expired', 'unclear') OR n.error = 'not delivered in time') -- in the words of its index
+  AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.notification_id = n.notification_id AND o.step > n.step)
+ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 
 -- parked_events --
 SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY created_at DESC, id DESC LIMIT :most
