@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import re
 import textwrap
 import tomllib
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from core import (
-    Address,
-    Attempt,
-    Booking,
-    DeliveryStatus,
-    Event,
-    Message,
     Outcome,
-    Received,
-    Refused,
-    Rejected,
-    Request,
-    Sent,
-    Service,
-    Suppressed,
     docs,
     hooks,
 )
@@ -39,7 +23,7 @@ from core import config as configuration
 from core.docs.hooks import SPECS, labelled
 from core.errors import PluginError, VestnikError
 from core.keys import keys
-from core.testing import NOON, PHONE, SALON, WHATSAPP, a_case, a_notice
+from core.testing import NOON, WHATSAPP, a_notice
 
 ROOT = Path(__file__).parent.parent
 CONFIG = (ROOT / "config.toml").read_text(encoding="utf-8")
@@ -203,117 +187,16 @@ def guide() -> hooks.Hooks:
 
 
 def test_the_guide_has_an_example_of_each_stage(guide: hooks.Hooks) -> None:
-    """Every file of docs/examples fits the contract, stands in docs/plugins.md, and has a default and a comment for every key."""
-    files = [file.relative_to(EXAMPLES) for file in sorted(EXAMPLES.rglob("*.py"))]
+    """Every file of docs/examples fits the contract, has a tutorial and a test, and a default and a comment for every key."""
+    files = [file.relative_to(EXAMPLES) for file in sorted(EXAMPLES.rglob("*.py")) if file.parent.name in configuration.STAGES]
     own = [plugin for plugin in guide.plugins if plugin.origin != "built in"]
     assert sorted(plugin.name for plugin in own) == sorted(".".join(file.with_suffix("").parts) for file in files)
-    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    assert [file for file in files if f"<!-- example {file} -->" not in text] == []
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "plugins").glob("*.md"))
+    assert [file for file in files if f"<!-- piece {file} top " not in pages] == []
+    tests = [EXAMPLES / "tests" / f"test_{'_'.join(file.with_suffix('').parts)}.py" for file in files]
+    assert [test.name for test in tests if f"<!-- piece tests/{test.name} TestContract -->" not in pages] == []
     for plugin in own:
         assert all(key.comment for key in keys(plugin.config_class)), plugin.name
-
-
-def test_the_guides_rule_judges(guide: hooks.Hooks) -> None:
-    """The example rule keeps silent about a new booking with a listed master, and about nothing else."""
-    verdicts = [guide.every("filter", case=a_case(type=kind), now=NOON)[0].value for kind in ("booking_created", "booking_updated")]
-    assert verdicts == [Suppressed("Бари tells the clients himself", client_knows=True), None]
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "expected"),
-    [(200, {"id": "m1"}, Sent("m1")), (422, {"error": "unknown_number"}, Rejected("the number cannot be reached"))],
-)
-def test_the_guides_transport_sends(guide: hooks.Hooks, status: int, body: dict[str, str], expected: object) -> None:
-    """The example transport posts the text to the phone and says what the gateway answered."""
-    asked: list[httpx.Request] = []
-
-    def gateway(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        return httpx.Response(status, json=body)
-
-    async def send() -> object:
-        async with httpx.AsyncClient(transport=httpx.MockTransport(gateway)) as http:
-            plugin = guide.stage("send")[0]
-            return await guide.ask_async(
-                "send", plugin, message=Message("да"), address=Address(PHONE, reference="r1"), http=http, now=NOON
-            )
-
-    assert asyncio.run(send()) == expected
-    assert json.loads(asked[0].content) == {"to": PHONE, "text": "да", "reference": "r1"}
-    assert asked[0].headers["authorization"] == "Bearer t"
-
-
-def test_the_guides_transport_reads_callbacks(guide: hooks.Hooks) -> None:
-    """The example transport believes a proven callback only."""
-    plugin, body = guide.stage("send")[0], b'{"id": "m1", "state": "delivered"}'
-    proven = Request("POST", "/callback/pigeon", {"x-token": "w"}, {}, body)
-    assert guide.ask("callback", plugin, request=proven, now=NOON) == (DeliveryStatus("delivered", "m1"),)
-    with pytest.raises(Refused):
-        guide.ask("callback", plugin, request=Request("POST", "/callback/pigeon", {}, {}, body), now=NOON)
-
-
-def test_the_guides_transport_is_asked(guide: hooks.Hooks) -> None:
-    """The example transport knows the fate of a message, or not yet; and whether the account works."""
-    plugin, attempt = guide.stage("send")[0], Attempt(None, "r1", PHONE, NOON)
-
-    async def ask(hook: str, status: int, body: object, **given: object) -> object:
-        answered = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
-        async with httpx.AsyncClient(transport=answered) as http:
-            return await guide.ask_async(hook, plugin, http=http, **given)
-
-    assert asyncio.run(ask("check", 200, {"state": "read"}, attempt=attempt)) == DeliveryStatus("read", None, "r1")
-    assert asyncio.run(ask("check", 200, {"state": "hatching"}, attempt=attempt)) is None
-    assert asyncio.run(ask("check", 500, {"state": "read"}, attempt=attempt)) is None
-    assert asyncio.run(ask("probe", 200, {})) is None
-    assert asyncio.run(ask("probe", 401, {})) == "HTTP 401 when asked for the account"
-
-
-def test_the_guides_renderer_writes(guide: hooks.Hooks) -> None:
-    """The example renderer gives a piece to the built-in text, writes a message of its own, and leaves the others alone."""
-    given = guide.every("parts", notice=a_notice(), channel=WHATSAPP)[0]
-    assert (given.plugin.name, given.value) == ("render.bonus", {"bonus": "*100* баллов"})
-    thanks = guide.first("render", notice=a_notice(type="visit_thanks"), channel=WHATSAPP, parts=given.value)
-    assert thanks is not None
-    assert thanks.value.text == "Спасибо, что были у нас! Начислено: *100* баллов"
-    other = guide.first("render", notice=a_notice(), channel=WHATSAPP, parts={})
-    assert other is not None
-    assert other.plugin.name == "render.booking"
-
-
-def test_the_guides_source_asks(guide: hooks.Hooks) -> None:
-    """The example source asks for what was missed, gives the key of the webhook, and shows bodies that it reads."""
-    plugin, asked = guide.stage("source")[0], []
-
-    def book(request: httpx.Request) -> httpx.Response:
-        asked.append(dict(request.url.params))
-        return httpx.Response(200, content=b"[%s]" % shown[0].body)
-
-    async def poll() -> Any:
-        async with httpx.AsyncClient(transport=httpx.MockTransport(book)) as http:
-            return await guide.ask_async("poll", plugin, since=NOON, salon=SALON, http=http, now=NOON)
-
-    shown = guide.ask("examples", plugin, now=NOON)
-    posted = [Request("POST", "/webhook/tables", {}, {"secret": "s"}, example.body) for example in shown]
-    items = [guide.ask("receive", plugin, request=request, now=NOON)[0] for request in posted]
-    assert asyncio.run(poll()) == items[:1]
-    assert asked == [{"place": "962302", "changed_after": "2026-08-20T09:00:00+00:00"}]
-    told = [asyncio.run(guide.ask_async("normalize", plugin, received=item, salon=SALON, http=None)) for item in items]
-    assert [(event.action, event.booking.visit_at.hour) for event in told] == [("created", 19), ("updated", 20)]
-
-
-def test_the_guides_source_reads(guide: hooks.Hooks) -> None:
-    """The example source stores a reservation under a stable key, understands it, and refuses a wrong secret."""
-    plugin = guide.stage("source")[0]
-    body = '{"id": 7, "place": 3, "state": "booked", "version": 1, "at": "2026-08-21T19:00:00+03:00", "phone": "8 900 000-00-88", "guests": 2}'
-    request = Request("POST", "/webhook/tables", {}, {"secret": "s"}, body.encode())
-    (item,) = guide.ask("receive", plugin, request=request, now=NOON)
-    assert item == guide.ask("receive", plugin, request=request, now=NOON)[0]
-    assert item == Received(item.event_id, "table.booked", body, 3, 7)
-    told = asyncio.run(guide.ask_async("normalize", plugin, received=item, salon=SALON, http=None))
-    at = datetime.fromisoformat("2026-08-21T19:00:00+03:00")
-    assert told == Event("created", Booking(at, (Service("Столик, гостей: 2"),), branch="3", phone=PHONE))
-    with pytest.raises(Refused):
-        guide.ask("receive", plugin, request=Request("POST", "/webhook/tables", {}, {}, body.encode()), now=NOON)
 
 
 def test_the_salons_own_texts_are_accepted(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The documents that are made of code. A page holds blocks between `<!-- NAME -->` and `<!-- /NAME -->`; what stands there is made here.
 
-    python -m core.docs      # or `make docs`: write the blocks of README.md and docs/*.md anew
+    python -m core.docs      # or `make docs`: write the blocks of README.md and docs/ anew
 
-A name may carry words: `<!-- example source/tables.py -->`. A test fails while a block differs from what is made.
+A name may carry words: `<!-- piece source/tables.py receive -->`. A test fails while a block differs from what is made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from core.config import near
-from core.docs import hooks, names, tables
+from core.docs import hooks, names, tables, tutorial
 from core.errors import VestnikError
 
 ROOT = Path(__file__).parents[2]
@@ -28,13 +28,20 @@ BLOCKS: Mapping[str, Callable[..., str]] = {
     "plugin-tables": tables.plugin_tables,
     "values": names.values,
     "helpers": names.helpers,
-    "example": hooks.example_file,
+    "piece": tutorial.piece,
+    "new": tutorial.written,
+    "body": tutorial.body,
+    "outcomes": tutorial.outcomes,
+    "manifest": tutorial.manifest,
+    "kit-values": tutorial.values,
+    "kit-running": tutorial.running,
+    "kit-suites": tutorial.suites,
 }
 _BLOCK = re.compile(r"^<!-- ([a-z][\w-]*)((?: \S+)*) -->\n.*?^<!-- /\1 -->$", re.M | re.S)
 
 
 def pages() -> list[Path]:
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def made(text: str) -> str:

@@ -146,8 +146,3 @@ def _answered_by(hook: str) -> list[str]:
     found = [(stage, name) for stage in stages for name in sorted(built_in(stage)) if _function(source_of(stage, name), hook)]
     links = [f"[{name}](../{BUILT_IN}/{stage}/{name}.py)" for stage, name in found]
     return [f"Built in: {', '.join(links)}.", ""] if links else []
-
-
-def example_file(place: str) -> str:
-    """One file of docs/examples in full, as a private plugin."""
-    return f"`private/{place}`:\n\n```python\n{(EXAMPLES / place).read_text(encoding='utf-8')}```\n"

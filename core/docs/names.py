@@ -78,8 +78,8 @@ def helpers() -> str:
 def _helper(name: str) -> str:
     found = getattr(core, name)
     methods = _methods(found)
-    shown = [_signature(name, found.__init__ if methods else found) if methods or inspect.isfunction(found) else name]
-    shown += [_signature(f"{name}.{method.__name__}", method) for method in methods]
+    shown = [signature(name, found.__init__ if methods else found) if methods or inspect.isfunction(found) else name]
+    shown += [signature(f"{name}.{method.__name__}", method) for method in methods]
     text = ["Put `@hookimpl` above each hook."] if name == "hookimpl" else prose(found)
     text += [f"`{method.__name__}`: {' '.join(prose(method))}" for method in methods]
     return "\n\n".join([f"### {name}", "```python\n" + "\n".join(shown) + "\n```", *text]) + "\n"
@@ -91,21 +91,27 @@ def _methods(found: Any) -> list[Any]:
     return [method for name, method in vars(found).items() if name[0] != "_" and inspect.isfunction(method)]
 
 
-def _signature(name: str, function: Any) -> str:
-    signature = inspect.signature(function)
+def signature(name: str, function: Any) -> str:
+    """A call as it is written, with types and defaults."""
+    found = inspect.signature(function)
     given, starred = [], False
-    for argument in signature.parameters.values():
+    for argument in found.parameters.values():
         if argument.name == "self":
             continue
         if argument.kind is argument.KEYWORD_ONLY and not starred:
             starred = True
             given.append("*")
         given.append(_argument(argument))
-    answer = signature.return_annotation
+    answer = found.return_annotation
     return f"{name}({', '.join(given)})" + ("" if answer == "None" and function.__name__ == "__init__" else f" -> {answer}")
 
 
 def _argument(given: inspect.Parameter) -> str:
     star = "*" if given.kind is given.VAR_POSITIONAL else "**" if given.kind is given.VAR_KEYWORD else ""
-    default = "" if given.default is given.empty else " = {}" if isinstance(given.default, Mapping) else f" = {given.default!r}"
+    default = "" if given.default is given.empty else f" = {_spelled(given.default)}"
     return f"{star}{given.name}: {given.annotation}{default}"
+
+
+def _spelled(default: object) -> str:
+    text = "{}" if isinstance(default, Mapping) else repr(default)
+    return text if len(text) <= 30 else "…"

@@ -32,10 +32,12 @@ class Asked(Struct, frozen=True):
 
     @property
     def json(self) -> Any:
+        """The body, read as JSON."""
         return json.loads(self.body)
 
     @property
     def form(self) -> dict[str, str]:
+        """The body, read as the fields of a form."""
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
 
 

@@ -85,7 +85,7 @@ class Given(Struct, frozen=True):
 class Account(Struct, frozen=True):
     """One transport as the suite plays it.
 
-    `config` are keys of its table that work. `bodies` is the folder of recorded bodies. `secret` names the key of `Config` that proves
+    `config` are keys of its table that work. `bodies` is the folder of recorded bodies. `proven_by` names the key of `Config` that proves
     callbacks, `sign` gives the headers of a proven one. That is enough for most; the rest is for gateways that need more words:
 
     `main` is a piece of the path of the call that sends, else the path of the first recorded request. `ok` is the body it is answered
@@ -107,7 +107,7 @@ class Account(Struct, frozen=True):
     given: Mapping[str, Given] = {}
     ids: Mapping[str, str | None] = {}
     items: Mapping[str, tuple[CallbackItem, ...]] = {}
-    secret: str = ""
+    proven_by: str = ""
     sign: Callable[[bytes], Mapping[str, str]] | None = None
     rate_limited: Literal["recipient", "transport"] = "transport"
     unused: Mapping[str, str] = {}

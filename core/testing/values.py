@@ -60,7 +60,7 @@ def a_booking(
 ) -> Booking:
     """The plain booking, with what you name instead; a time, a service and the staff may be given as text.
 
-    a_booking("2026-08-21 16:00", ["Бритьё"], "Лев", comment="с собакой")    # 16:00 in Moscow; a service by its title costs 2000
+    `a_booking("2026-08-21 16:00", ["Бритьё"], "Лев", comment="с собакой")`: 16:00 in Moscow; a service by its title costs 2000.
     """
     plain: dict[str, Any] = {
         "branch": "962302",

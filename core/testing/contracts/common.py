@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
+from msgspec import Struct
 
 import core
 from core.config import STAGES, decode_settings, near
@@ -76,8 +78,22 @@ class Subject:
         return ast.parse(inspect.getsource(self.module))
 
 
+def spelled(value: Any) -> str:
+    """A value as its author would write it: of ours only what differs from the defaults."""
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(spelled, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    if not isinstance(value, Struct):
+        return repr(value)
+    given = [(entry, getattr(value, entry.name)) for entry in msgspec.structs.fields(value)]
+    named = [
+        f"{entry.name}={spelled(found)}" for entry, found in given if entry.default is msgspec.NODEFAULT or found != entry.default
+    ]
+    return f"{type(value).__name__}({', '.join(named)})"
+
+
 def _shown(values: Mapping[str, Any]) -> str:
-    text = ", ".join(f"{name}={value!r}" for name, value in values.items() if name not in ("config", "http", "now"))
+    text = ", ".join(f"{name}={spelled(value)}" for name, value in values.items() if name not in ("config", "http", "now"))
     return text if len(text) < 1000 else f"{text[:1000]}…"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.model import Outcome
-from core.testing.contracts.common import Contract, suite
+from core.testing.contracts.common import Contract, spelled, suite
 from core.testing.values import an_outcome
 
 NOTHING = dict.fromkeys(("type", "rule", "channel", "transport", "phone", "seconds"))
@@ -35,7 +35,9 @@ class RecordContract(Contract):
             try:
                 return await found.call(hook, config=config, **values)
             except Exception as error:
-                found.wrong(hook, f"raised {type(error).__name__}: {error}", f"take note of any outcome, also of {outcome!r}")
+                found.wrong(
+                    hook, f"raised {type(error).__name__}: {error}", f"take note of any outcome, also of {spelled(outcome)}"
+                )
 
         async def life() -> Any:
             if found.has("startup"):
@@ -46,7 +48,7 @@ class RecordContract(Contract):
             return said
 
         said = asyncio.run(life())
-        found.demand(said is None, "record", f"answered {said!r}", "return nothing")
+        found.demand(said is None, "record", f"answered {spelled(said)}", "return nothing")
 
 
 def recorder(plugin: ModuleType, *, config: Mapping[str, Any] | None = None) -> type[RecordContract]:

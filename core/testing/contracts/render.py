@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.model import Channel, Message, Notice
 from core.testing.contracts.cases import notices
-from core.testing.contracts.common import Contract, suite, tried
+from core.testing.contracts.common import Contract, spelled, suite, tried
 from core.testing.values import SMS, TELEGRAM, WHATSAPP, a_notice
 
 channels = st.sampled_from([WHATSAPP, SMS, TELEGRAM, Channel("plain")])
@@ -30,7 +30,7 @@ class RenderContract(Contract):
             found.demand(
                 isinstance(piece, str) and piece.strip() and "None" not in piece,
                 "parts",
-                f"gave {name} as {piece!r} for {notice!r}",
+                f"gave {name} as {piece!r} for {spelled(notice)}",
                 "leave out what is not known",
             )
         if not found.has("render"):
@@ -42,7 +42,7 @@ class RenderContract(Contract):
             isinstance(message, Message), "render", f"answered {message!r}", "return a Message, or None to leave it to the next"
         )
         text = message.text
-        tell = f"wrote {text!r} over {channel.name} for {notice!r}"
+        tell = f"wrote {text!r} over {channel.name} for {spelled(notice)}"
         found.demand(text and text == text.strip(), "render", tell, "write a text without blanks or empty lines around it")
         found.demand(len(text) <= channel.length, "render", tell, f"stay within channel.length ({channel.length})")
         found.demand("None" not in text, "render", tell, "leave out the line whose part is not known")
@@ -62,7 +62,7 @@ class RenderContract(Contract):
         self.subject.demand(
             said is None or said.text == READY,
             "render",
-            f"answered {said!r} to a notice whose text is ready",
+            f"answered {spelled(said)} to a notice whose text is ready",
             "return None where notice.booking is None, or notice.text as it is",
         )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from core.model import Case, Deferred, Suppressed
 from core.testing.contracts.cases import cases, moments
-from core.testing.contracts.common import Contract, suite, tried
+from core.testing.contracts.common import Contract, spelled, suite, tried
 from core.testing.values import NOON, a_case
 
 LONGEST = timedelta(days=8)  # a rule that wants to wait longer has mistaken a date
@@ -28,14 +28,17 @@ class RuleContract(Contract):
         rule, config = self.subject, self.subject.config()
         first, again = (rule.asked("filter", case=case, now=now, config=config) for _ in range(2))
         rule.demand(
-            first == again, "filter", f"answered {first!r} and then {again!r} to the same case", "keep nothing between two calls"
+            first == again,
+            "filter",
+            f"answered {spelled(first)} and then {spelled(again)} to the same case",
+            "keep nothing between two calls",
         )
         if first is None:
             return
         rule.demand(
             isinstance(first, Suppressed | Deferred),
             "filter",
-            f"answered {first!r}",
+            f"answered {spelled(first)}",
             "return Suppressed(reason), Deferred(until, reason) or None",
         )
         rule.demand(first.reason.strip(), "filter", "gave no reason", "say in the verdict's `reason` why, for people to read")
@@ -54,7 +57,7 @@ class RuleContract(Contract):
         self.subject.demand(
             said is None,
             "filter",
-            f"answered {said!r} to a plain new booking",
+            f"answered {spelled(said)} to a plain new booking",
             "answer None to whatever it does not mean, or give the suite `config` or a case it `passes`",
         )
 

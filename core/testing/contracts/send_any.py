@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import Refused
 from core.model import Binding, DeliveryStatus, InboundMessage, Rejected, Retry, Sent, TransportState, Unclear
-from core.testing.contracts.common import tried
+from core.testing.contracts.common import spelled, tried
 from core.testing.contracts.hostile import STATUSES, any_json, form, mangled
 from core.testing.contracts.transports import JUDGED, POSTED, PlayedContract
 from core.testing.recorded import Answered, Given
@@ -32,7 +32,7 @@ class AnyContract(PlayedContract):
         self.subject.demand(
             isinstance(result, Retry) and (result.scope, result.alert) == ("transport", True),
             "send",
-            f"judged HTTP {status} as {result!r}",
+            f"judged HTTP {status} as {spelled(result)}",
             'leave it to otherwise(response): Retry(…, scope="transport", alert=True)',
         )
 
@@ -45,7 +45,7 @@ class AnyContract(PlayedContract):
             self.subject.demand(
                 isinstance(result, allowed),
                 "send",
-                f"judged HTTP {status} with the body {body[:30]!r} as {result!r}",
+                f"judged HTTP {status} with the body {body[:30]!r} as {spelled(result)}",
                 "nobody can know whether it was taken: leave it to otherwise(response)",
             )
 
@@ -55,7 +55,7 @@ class AnyContract(PlayedContract):
         self.subject.demand(
             isinstance(result, Retry) and result.after == timedelta(seconds=7),
             "send",
-            f"judged HTTP 429 with Retry-After: 7 as {result!r}",
+            f"judged HTTP 429 with Retry-After: 7 as {spelled(result)}",
             "give Retry its `after`: retry_after(response)",
         )
 
@@ -68,7 +68,7 @@ class AnyContract(PlayedContract):
             return
         self.subject.wrong(
             "send",
-            f"caught {failure.__name__} and answered {result!r}",
+            f"caught {failure.__name__} and answered {spelled(result)}",
             "let the errors of http pass: core knows whether it was sent",
         )
 
@@ -83,13 +83,16 @@ class AnyContract(PlayedContract):
         answer = Answered(data.draw(STATUSES), data.draw(self.hostile(*JUDGED)))
         result = self.judged(answer, everywhere=data.draw(st.booleans()))
         self.subject.demand(
-            isinstance(result, RESULTS), "send", f"answered {result!r} to {answer}", "return Sent, Retry, Rejected or Unclear"
+            isinstance(result, RESULTS),
+            "send",
+            f"answered {spelled(result)} to {answer}",
+            "return Sent, Retry, Rejected or Unclear",
         )
         if isinstance(result, Sent):
             self.subject.demand(
                 result.id is None or (isinstance(result.id, str) and result.id),
                 "send",
-                f"answered {result!r} to {answer}",
+                f"answered {spelled(result)} to {answer}",
                 "give the id as text",
             )
         else:
@@ -101,7 +104,7 @@ class AnyContract(PlayedContract):
         """Whatever a gateway answers, `probe` says `None` or a sentence; anything but a 2xx is no good sign."""
         answer = Answered(data.draw(STATUSES), data.draw(self.hostile("health")))
         result = self.judged(answer, Given(hook="probe"))
-        told = f"answered {result!r} to {answer}"
+        told = f"answered {spelled(result)} to {answer}"
         self.subject.demand(result is None or isinstance(result, str), "probe", told, "return None, or a sentence")
         self.subject.demand(result or answer.status < 300, "probe", told, "say what is wrong wherever response.is_success is False")
         if result:
@@ -113,7 +116,7 @@ class AnyContract(PlayedContract):
         """Whatever a gateway answers, `check` gives a status or `None`, and never fails a message on a broken answer."""
         answer = Answered(data.draw(STATUSES), data.draw(self.hostile("status_poll")))
         result = self.judged(answer, Given(hook="check"))
-        told = f"answered {result!r} to {answer}"
+        told = f"answered {spelled(result)} to {answer}"
         self.subject.demand(result is None or isinstance(result, DeliveryStatus), "check", told, "return a DeliveryStatus, or None")
         self.subject.demand(
             result is None or answer.status < 500, "check", told, "a gateway that is out of order knows nothing: return None"
@@ -140,7 +143,7 @@ class AnyContract(PlayedContract):
                 self.quotes_nothing("callback", item.reason)
 
     def well_typed(self, item: Any, body: bytes) -> None:
-        told = f"read {body!r} as {item!r}"
+        told = f"read {body!r} as {spelled(item)}"
         self.subject.demand(
             isinstance(item, ITEMS), "callback", told, "give DeliveryStatus, InboundMessage, Binding or TransportState"
         )

@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import Refused
 from core.model import DeliveryStatus, Sent, TransportState
+from core.testing.contracts.common import spelled
 from core.testing.contracts.transports import PlayedContract
 from core.testing.recorded import Given, meaning, replaced
 
@@ -48,8 +49,8 @@ class BodiesContract(PlayedContract):
         kind, fields = meaning(outcome)
         if outcome == "rate_limited":
             fields = {**fields, "scope": self.transport.account.rate_limited}
-        told = f"judged {file} as {result!r}, and the manifest calls it {outcome}"
-        wanted = f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+        told = f"judged {file} as {spelled(result)}, and the manifest calls it {outcome}"
+        wanted = f"{kind.__name__}({', '.join(f'{name}={spelled(value)}' for name, value in fields.items())})"
         self.subject.demand(
             isinstance(result, kind) and all(getattr(result, name) == value for name, value in fields.items()),
             "send",
@@ -62,7 +63,9 @@ class BodiesContract(PlayedContract):
             self.subject.demand(
                 known != "", "bodies", f"nobody says which id {file} brings", 'write "id" into its entry of _manifest.json'
             )
-            self.subject.demand(result.id == known, "send", told, f"the id in it is {known!r}: answer Sent({known!r})")
+            self.subject.demand(
+                result.id == known, "send", told, f"the id in it is {spelled(known)}: answer Sent({spelled(known)})"
+            )
 
     def test_request_is_as_documented(self, file: str) -> None:
         """What leaves has the documented method, path, headers and fields: no more, no less."""
@@ -94,13 +97,13 @@ class BodiesContract(PlayedContract):
         self.subject.demand(
             isinstance(result, DeliveryStatus) and result.status == wanted,
             "check",
-            f"read {file} as {result!r}, and the manifest calls it {wanted}",
+            f"read {file} as {spelled(result)}, and the manifest calls it {wanted}",
             "give its word its place in Statuses(…), or mend the manifest",
         )
         self.subject.demand(
             result.id == attempt.id or result.reference == attempt.reference,
             "check",
-            f"answered {result!r} about another message than {attempt!r}",
+            f"answered {spelled(result)} about another message than {spelled(attempt)}",
             "give the status attempt.id, or reference=attempt.reference",
         )
 
@@ -108,7 +111,7 @@ class BodiesContract(PlayedContract):
         """`probe` answers `None` for a working account and a sentence for any other, over the documented call."""
         entry, found = self.transport.files[file], self.subject
         result, calls = self.transport.play(self.transport.answered(file), Given(hook="probe"))
-        told = f"answered {result!r} to {file}"
+        told = f"answered {spelled(result)} to {file}"
         if entry.get("outcome"):
             found.demand(result and len(result) > 5, "probe", told, "say in a sentence what is wrong with the account")
         else:
@@ -121,10 +124,10 @@ class BodiesContract(PlayedContract):
     def test_callback_is_read(self, file: str) -> None:
         """What the gateway posts becomes the items that the account lists, with the status and the id of the manifest."""
         items, entry, found = self.read(file), self.transport.files[file], self.subject
-        told = f"read {file} as {items!r}"
+        told = f"read {file} as {spelled(items)}"
         if file in self.transport.account.items:
             wanted = self.transport.account.items[file]
-            found.demand(items == wanted, "callback", told, f"it is {wanted!r}")
+            found.demand(items == wanted, "callback", told, f"it is {spelled(wanted)}")
         states = [item for item in items if isinstance(item, DeliveryStatus)]
         if "status" in entry:
             found.demand(
@@ -141,7 +144,7 @@ class BodiesContract(PlayedContract):
             return self.transport.callback(self.transport.posted(file))
         except Refused:
             self.subject.wrong(
-                "callback", f"refused {file}", "tell the suite by Account(secret=…, sign=…) how a callback is proven"
+                "callback", f"refused {file}", "tell the suite by Account(proven_by=…, sign=…) how a callback is proven"
             )
         except Exception as error:
             self.subject.wrong("callback", f"raised {type(error).__name__}: {error} at {file}", "read what the gateway posts")
@@ -150,7 +153,7 @@ class BodiesContract(PlayedContract):
 
     def test_documented_signature(self, vector: dict[str, Any]) -> None:
         """The signature in the gateway's own documentation is accepted; one digit off, or none, is refused."""
-        config = {self.transport.account.secret: vector["secret"]}
+        config = {self.transport.account.proven_by: vector["secret"]}
         value = vector["value"]
         self.transport.callback(*_signed(vector, value), **config)
         wrong = value[:-1] + ("0" if value[-1] != "0" else "1")
@@ -162,10 +165,10 @@ class BodiesContract(PlayedContract):
         """A callback that carries no proof or a wrong one is refused before it is read."""
         account, found = self.transport.account, self.subject
         found.demand(
-            account.secret,
+            account.proven_by,
             "callback",
             "believes everybody, as far as the suite is told",
-            "prove(request.headers.get(…), config.…), and say Account(secret=…) which key of Config that is",
+            "prove(request.headers.get(…), config.…), and say Account(proven_by=…) which key of Config that is",
         )
         proof = dict(account.sign(b"{}")) if account.sign else {}
         other = {name: value[:-1] + ("x" if value[-1:] != "x" else "y") for name, value in proof.items()}
@@ -178,7 +181,9 @@ class BodiesContract(PlayedContract):
                 except Exception as error:
                     found.wrong("callback", f"raised {type(error).__name__} at a body without proof", "prove it before it is read")
                 found.wrong(
-                    "callback", f"believed {body!r} with the headers {headers} ({items!r})", "raise Refused: prove(…) does it"
+                    "callback",
+                    f"believed {body!r} with the headers {headers} ({spelled(items)})",
+                    "raise Refused: prove(…) does it",
                 )
 
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from core.errors import Refused
 from core.model import Booking, CallbackItem, Event, Example, Ignored, Later, Received, Reply, Request, Salon
-from core.testing.contracts.common import Contract, Subject, suite, tried
+from core.testing.contracts.common import Contract, Subject, spelled, suite, tried
 from core.testing.values import NOON, SALON, a_request
 
 SECRET = "the-right-one"  # noqa: S105
@@ -53,7 +53,7 @@ class SourceContract(Contract):
             self.subject.demand(
                 not entry.reads or found == entry.reads,
                 "normalize",
-                f"read {entry.title} as {found} ({told!r}), and the manifest says {entry.reads}",
+                f"read {entry.title} as {found} ({spelled(told)}), and the manifest says {entry.reads}",
                 "mend one of the two",
             )
             self.subject.demand(
@@ -123,7 +123,7 @@ class SourceContract(Contract):
             return
         said = self.run("poll", since=None, salon=self.salon, config=self.subject.config(), now=NOON)
         self.subject.demand(
-            said is None, "poll", f"answered {said!r} without keys", "return None where the keys of the API are not set"
+            said is None, "poll", f"answered {spelled(said)} without keys", "return None where the keys of the API are not set"
         )
 
     def test_its_examples_lie_ahead(self) -> None:
@@ -187,7 +187,7 @@ class SourceContract(Contract):
     def typed(self, items: Sequence[Any], body: str) -> list[Received]:
         for item in items:
             self.subject.demand(
-                isinstance(item, Received | CallbackItem), "receive", f"answered {item!r} to {body}", "give Received(…)"
+                isinstance(item, Received | CallbackItem), "receive", f"answered {spelled(item)} to {body}", "give Received(…)"
             )
         found = [item for item in items if isinstance(item, Received)]
         for item in found:
@@ -195,7 +195,7 @@ class SourceContract(Contract):
                 item.payload, str
             )
             self.subject.demand(
-                good, "receive", f"gave {item!r}", "give each item an event_id, an event_type and its payload as text"
+                good, "receive", f"gave {spelled(item)}", "give each item an event_id, an event_type and its payload as text"
             )
         return found
 
@@ -205,7 +205,7 @@ class SourceContract(Contract):
         found.demand(
             isinstance(told, Event | Ignored | Later),
             "normalize",
-            f"answered {told!r}",
+            f"answered {spelled(told)}",
             "return an Event, Ignored(reason) or Later(reason)",
         )
         if isinstance(told, Ignored | Later):
@@ -240,7 +240,7 @@ class SourceContract(Contract):
         found.demand(
             told.booking is None or booking.cancelled or booking.visit_at or told.action != "created",
             "normalize",
-            f"gave a new booking without its time: {booking!r}",
+            f"gave a new booking without its time: {spelled(booking)}",
             "fill visit_at",
         )
 
@@ -257,7 +257,9 @@ class SourceContract(Contract):
         try:
             return asyncio.run(work())
         except Exception as error:
-            self.subject.wrong(hook, f"raised {type(error).__name__}: {error}", f"answer for {values.get('received', 'it')!r}")
+            self.subject.wrong(
+                hook, f"raised {type(error).__name__}: {error}", f"answer for {spelled(values.get('received', 'it'))}"
+            )
 
 
 def source(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from core.model import Channel
-from core.testing.contracts.common import Contract
+from core.testing.contracts.common import Contract, spelled
 from core.testing.recorded import Answered, Given, Transport
 
 JUDGED = ("response", "error")
@@ -27,7 +27,7 @@ class FactsContract(Contract):
         """Its channel has a name, room for a text, and at least one slot; who reports delivery can be heard or asked."""
         found = self.subject
         facts = found.asked("channel", config=found.config())
-        found.demand(isinstance(facts, Channel), "channel", f"answered {facts!r}", "return Channel(name, …)")
+        found.demand(isinstance(facts, Channel), "channel", f"answered {spelled(facts)}", "return Channel(name, …)")
         found.demand(
             facts.name, "channel", "names no channel", 'say which: "whatsapp", "max", "telegram", "sms", or one of your own'
         )

@@ -122,7 +122,7 @@ def test_a_rule_that_lets_nothing_pass(write: Write) -> None:
     """The plain booking passes, or the case that the suite is given."""
     plugin = write("filter", RULE.format("return Suppressed('no') if case.type != 'booking_updated' else None"))
     assert fails(contracts.rule(plugin), "lets_a_plain_booking_pass") == (
-        "filter.odd.filter: answered Suppressed(reason='no', client_knows=False, withheld=False) to a plain new booking; answer None to "
+        "filter.odd.filter: answered Suppressed(reason='no') to a plain new booking; answer None to "
         "whatever it does not mean, or give the suite `config` or a case it `passes`"
     )
     contracts.rule(plugin, passes=a_case(type="booking_updated"))().test_lets_a_plain_booking_pass()
@@ -289,7 +289,7 @@ def bodies(tmp_path: Path) -> Path:
 
 def suite_of(plugin: ModuleType, bodies: Path | None, **more: Any) -> type:
     account = contracts.Account(
-        config={"token": "t0ken-of-api", "hook": "w0rd"}, bodies=bodies, secret="hook", sign=lambda _: {"x": "w0rd"}
+        config={"token": "t0ken-of-api", "hook": "w0rd"}, bodies=bodies, proven_by="hook", sign=lambda _: {"x": "w0rd"}
     )
     return contracts.transport(
         plugin, contracts.Account(**{**{name: getattr(account, name) for name in account.__struct_fields__}, **more})
@@ -345,8 +345,8 @@ def test_a_transport_and_its_folder(write: Write, bodies: Path) -> None:
     assert fails(suite_of(plugin, bodies), "every_body_is_played_or_named") == (
         "send.odd.bodies: extra.json is not in _manifest.json; add it there, or take it out"
     )
-    assert fails(suite_of(plugin, bodies, secret=""), "unproven_callback_is_refused").endswith(
-        "; prove(request.headers.get(…), config.…), and say Account(secret=…) which key of Config that is"
+    assert fails(suite_of(plugin, bodies, proven_by=""), "unproven_callback_is_refused").endswith(
+        "; prove(request.headers.get(…), config.…), and say Account(proven_by=…) which key of Config that is"
     )
     items = {"webhook.done.json": (InboundMessage("да"),)}
     assert "it is (InboundMessage(" in fails(suite_of(plugin, bodies, items=items), "callback_is_read", "webhook.done.json")

@@ -30,7 +30,7 @@ account = Account(
         "webhook.connection_update_close.json": CLOSED,
         "webhook.status_instance_closed.json": CLOSED,
     },
-    secret="webhook_token",
+    proven_by="webhook_token",
     sign=lambda _: {"Authorization": "Bearer t0ken-of-hook"},
     unused={
         "whatsapp_numbers.request.json": "the gateway looks the number up itself before it sends",

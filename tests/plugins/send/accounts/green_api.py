@@ -41,7 +41,7 @@ account = Account(
         "webhook.state_changed.json": (TransportState(False, "the instance is not authorized: scan its QR code"),),
         "webhook.quota_exceeded.json": (TransportState(False, "the tariff's quota is used up"),),
     },
-    secret="webhook_token",
+    proven_by="webhook_token",
     sign=lambda _: {"Authorization": "Bearer t0ken-of-hook"},
     unused={"receive_notification.ok.json": "notifications are posted to us, the queue is not polled"},
 )

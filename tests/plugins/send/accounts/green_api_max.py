@@ -15,6 +15,6 @@ account = Account(
     fill={"{idInstance}": "3100000001", "{apiTokenInstance}": "t0ken-of-api"},
     given={"send.request.json": Given(message=Message("Здравствуйте, Анна! Вы записаны на 25 июля, 14:00."))},
     ids={"send.ok.json": "1763970000000"},
-    secret="webhook_token",
+    proven_by="webhook_token",
     sign=lambda _: {"Authorization": "Bearer t0ken-of-hook"},
 )

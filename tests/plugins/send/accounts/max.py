@@ -27,7 +27,7 @@ account = Account(
         "webhook.bot_stopped.json": (Binding(USER, bound=False),),
         "webhook.dialog_removed.json": (Binding(USER, bound=False),),
     },
-    secret="webhook_secret",
+    proven_by="webhook_secret",
     sign=lambda _: {"X-Max-Bot-Api-Secret": "s3cret-of-hook"},
     unused={
         "subscribe.request.json": "an administrator subscribes the webhook",

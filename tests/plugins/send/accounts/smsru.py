@@ -24,5 +24,5 @@ account = Account(
         ),
         "webhook.heartbeat_form_fields.json": (),
     },
-    secret="api_id",
+    proven_by="api_id",
 )

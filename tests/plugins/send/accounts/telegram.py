@@ -22,6 +22,6 @@ account = Account(
         ),
         "webhook.my_chat_member_blocked.json": (Binding("987654321", bound=False),),
     },
-    secret="webhook_secret",
+    proven_by="webhook_secret",
     sign=lambda _: {"X-Telegram-Bot-Api-Secret-Token": "s3cret-of-hook"},
 )

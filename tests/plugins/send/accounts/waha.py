@@ -32,7 +32,7 @@ account = Account(
         "webhook.inbound_text.json": (InboundMessage("Да, приду", "+79001234567", at=datetime(2026, 9, 21, 14, 15, tzinfo=UTC)),),
         "webhook.session_failed.json": (TransportState(False, "the session is not working"),),
     },
-    secret="webhook_hmac_key",
+    proven_by="webhook_hmac_key",
     sign=lambda body: {"X-Webhook-Hmac": hmac.new(b"k3y-of-hook", body, hashlib.sha512).hexdigest()},
     unused={
         "new_message_id.ok.json": "our reference is the id: one request less",

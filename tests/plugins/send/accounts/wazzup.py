@@ -35,7 +35,7 @@ account = Account(
         "webhook.channels_updates.json": (TransportState(False, "the channel wants its QR code scanned"),),
         "webhook.test.json": (),
     },
-    secret="webhook_token",
+    proven_by="webhook_token",
     sign=lambda _: {"Authorization": "Bearer t0ken-of-hook"},
     unused={
         "send_max.request.json": "MAX through Wazzup is not confirmed",

@@ -53,6 +53,6 @@ account = Account(
         "webhook.inbound_text.json": (InboundMessage("Да, приду", PHONE, at=datetime(2026, 9, 21, 14, 15, tzinfo=UTC)),),
         "webhook.inbound_button_reply.json": (InboundMessage("Приду", PHONE, at=datetime(2026, 9, 21, 14, 15, 1, tzinfo=UTC)),),
     },
-    secret="app_secret",
+    proven_by="app_secret",
     sign=lambda body: {"X-Hub-Signature-256": "sha256=" + hmac.new(b"s3cret-of-app", body, hashlib.sha256).hexdigest()},
 )
