@@ -115,9 +115,14 @@ class Account(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
+    """What a gateway answers."""
+
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status} with the body {self.body[:300]!r}"
 
 
 class Transport:

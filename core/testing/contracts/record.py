@@ -35,9 +35,7 @@ class RecordContract(Contract):
             try:
                 return await found.call(hook, config=config, **values)
             except Exception as error:
-                found.wrong(
-                    hook, f"raised {type(error).__name__}: {error}", f"take note of any outcome, also of {spelled(outcome)}"
-                )
+                found.wrong(hook, found.raised(error), f"take note of any outcome, also of {spelled(outcome)}")
 
         async def life() -> Any:
             if found.has("startup"):

@@ -134,9 +134,7 @@ class AnyContract(PlayedContract):
         except (Refused, ValueError):
             return
         except Exception as error:
-            self.subject.wrong(
-                "callback", f"raised {type(error).__name__}: {error} at {body!r}", "look before you take: match, or .get(…)"
-            )
+            self.subject.wrong("callback", f"{self.subject.raised(error)} at {body!r}", "look before you take: match, or .get(…)")
         for item in items:
             self.well_typed(item, body)
             if isinstance(item, DeliveryStatus | TransportState) and item.reason:

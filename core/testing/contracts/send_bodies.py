@@ -147,7 +147,7 @@ class BodiesContract(PlayedContract):
                 "callback", f"refused {file}", "tell the suite by Account(proven_by=…, sign=…) how a callback is proven"
             )
         except Exception as error:
-            self.subject.wrong("callback", f"raised {type(error).__name__}: {error} at {file}", "read what the gateway posts")
+            self.subject.wrong("callback", f"{self.subject.raised(error)} at {file}", "read what the gateway posts")
 
     # --- proof
 

@@ -172,7 +172,7 @@ class SourceContract(Contract):
         except Refused:
             return True
         except Exception as error:
-            self.subject.wrong("receive", f"raised {type(error).__name__}: {error}", "look at the secret first, then read")
+            self.subject.wrong("receive", self.subject.raised(error), "look at the secret first, then read")
         return False
 
     def taken(self, body: bytes) -> list[Received]:
@@ -180,7 +180,7 @@ class SourceContract(Contract):
         try:
             items = self.posted(body, self.subject.config())
         except Exception as error:
-            self.subject.wrong("receive", f"raised {type(error).__name__}: {error}", f"read what the sender posts: {body[:500]!r}")
+            self.subject.wrong("receive", self.subject.raised(error), f"read what the sender posts: {body[:500]!r}")
         self.subject.demand(items, "receive", f"took nothing in of {body[:500]!r}", "give one Received for each event")
         return self.typed(items, repr(body[:500]))
 
@@ -257,9 +257,7 @@ class SourceContract(Contract):
         try:
             return asyncio.run(work())
         except Exception as error:
-            self.subject.wrong(
-                hook, f"raised {type(error).__name__}: {error}", f"answer for {spelled(values.get('received', 'it'))}"
-            )
+            self.subject.wrong(hook, self.subject.raised(error), f"answer for {spelled(values.get('received', 'it'))}")
 
 
 def source(

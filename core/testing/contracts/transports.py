@@ -73,7 +73,9 @@ class PlayedContract(FactsContract):
         try:
             return self.transport.play(answer, case, everywhere=everywhere)[0]
         except Exception as error:
-            self.subject.wrong(case.hook, f"raised {type(error).__name__}: {error} at {what or answer}", "answer for it")
+            self.subject.wrong(
+                case.hook, f"{self.subject.raised(error)} at {what or answer}", "look before you take: match, or .get(…)"
+            )
 
     def quotes_nothing(self, hook: str, text: str, case: Given = Given()) -> None:
         for secret in self.transport.secrets(case):

@@ -100,7 +100,7 @@ def test_the_first_line_is_missed(write: Write) -> None:
             "return Suppressed(str(SEEN.append(1) or len(SEEN)))",
             "filter.odd.filter: answered Suppressed(reason='",
         ),
-        ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'staff'; "),
+        ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'staff' in line 8; not everything is always known: look before you take; it was given case=Case("),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
@@ -308,14 +308,14 @@ def suite_of(plugin: ModuleType, bodies: Path | None, **more: Any) -> type:
             "permanent_recipient; that is Rejected(scope='recipient'): give its code its place in Codes(…), or mend the manifest",
         ),
         ({"send": "return Sent('other')"}, "answer_is_judged", ("send.ok.json",), "send.odd.send: judged send.ok.json as Sent(id='other'), and the manifest calls it accepted; the id in it is 'm1': answer Sent('m1')"),
-        ({"send": "return Sent(said['id'])"}, "answer_is_judged", ("error.number.json",), "send.odd.send: raised KeyError: 'id' at error.number.json; answer for it"),
+        ({"send": "return Sent(said['id'])"}, "answer_is_judged", ("error.number.json",), "send.odd.send: raised KeyError: 'id' in line 19 at error.number.json; look before you take: match, or .get(…)"),
         ({"send": "return Sent(None)"}, "redirect_is_a_wrong_address", (302,), "send.odd.send: judged HTTP 302 as Sent(id=None); leave it to otherwise(response): Retry(…, scope=\"transport\", alert=True)"),
         ({"send": "return Retry('no')"}, "unreadable_answer_promises_nothing", (200,), "send.odd.send: judged HTTP 200 with the body b'' as Retry("),
         ({"send": "return Retry('no')"}, "retry_after_is_honoured", (), "send.odd.send: judged HTTP 429 with Retry-After: 7 as Retry("),
         ({"send": "return Unclear(message.text)"}, "any_answer_is_judged", (), "send.odd.send: quotes a key, the phone or the text in a reason: "),
         ({"callback": "return ()"}, "unproven_callback_is_refused", (), "send.odd.callback: believed b'{}' with the headers {} (()); raise Refused: prove(…) does it"),
         ({"callback": "prove(request.headers.get('x'), config.hook); return ()"}, "callback_is_read", ("webhook.done.json",), "send.odd.callback: read webhook.done.json as (); it says delivered, once"),
-        ({"callback": "prove(request.headers.get('x'), config.hook); return [request.headers['y']]"}, "any_callback_is_read_or_named", (), "send.odd.callback: raised KeyError: 'y' at "),
+        ({"callback": "prove(request.headers.get('x'), config.hook); return [request.headers['y']]"}, "any_callback_is_read_or_named", (), "send.odd.callback: raised KeyError: 'y' in line 23 at "),
     ],
 )  # fmt: skip
 def test_a_transport_that_is_wrong(
@@ -397,7 +397,7 @@ def test_a_recorder_that_is_wrong(write: Write, tmp_path: Path, monkeypatch: pyt
         == "record.odd.record: answered '+7900…88'; return nothing"
     )
     assert fails(suite, "takes_every_outcome", second, tmp_path, monkeypatch).startswith(
-        "record.odd.record: raised AttributeError: 'NoneType' object has no attribute 'strip'; take note of any outcome, also of Outcome("
+        "record.odd.record: raised AttributeError: 'NoneType' object has no attribute 'strip' in line 7; take note of any outcome, also of Outcome("
     )
 
 
