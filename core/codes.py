@@ -24,7 +24,8 @@ class Codes:
 
     `sent`: it has this message already. `recipient`: it never reaches this client, the next channel may. `content`: the text, sender or
     template is wrong. `account`: a person has to mend it (key, money, session). `limited`: the account has to wait. `later`: this
-    message has to wait. `unclear`: it may have been taken. `after`: how long to wait, by code.
+    message has to wait. `unclear`: it may have been taken. `after`: how long to wait, by code. `within`: it may have been taken, and the
+    gateway knows a repeat for so long, by code of `later`.
     """
 
     def __init__(
@@ -38,14 +39,15 @@ class Codes:
         later: Mapping[str, str] = _NONE,
         unclear: Mapping[str, str] = _NONE,
         after: Mapping[str, timedelta] = _NONE,
+        within: Mapping[str, timedelta] = _NONE,
     ) -> None:
-        waits = dict(_each(after))
+        waits, known = dict(_each(after)), dict(_each(within))
         self._meanings: dict[str, SendResult] = {code: Sent(None) for code in sent.split()}
         self._meanings |= {code: Rejected(reason) for code, reason in _each(recipient)}
         self._meanings |= {code: Rejected(reason, scope="content") for code, reason in _each(content)}
         self._meanings |= {code: down(reason, waits.get(code)) for code, reason in _each(account)}
         self._meanings |= {code: Retry(reason, waits.get(code), scope="transport") for code, reason in _each(limited)}
-        self._meanings |= {code: Retry(reason, waits.get(code)) for code, reason in _each(later)}
+        self._meanings |= {code: Retry(reason, waits.get(code), within=known.get(code)) for code, reason in _each(later)}
         self._meanings |= {code: Unclear(reason) for code, reason in _each(unclear)}
 
     def get(self, code: object) -> SendResult | None:

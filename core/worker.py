@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from core import retry
 from core.alerts import Cause
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
@@ -88,7 +87,7 @@ class Worker:
 
     async def drain(self) -> None:
         """Everything that is due at this moment of the clock."""
-        await self.probe()
+        await self.sender.accounts.probe()
         busy = True
         while busy:
             busy = False
@@ -118,36 +117,11 @@ class Worker:
         await self.run.store.inbox.catch_up(self.run.now())
         await self.run.store.deliveries.catch_up(self.run.now())
         await self.run.load_health()
-        await self.probe()
+        await self.sender.accounts.probe()
         moved = await self.sender.fall_back() + await self.callbacks.ask_gateways()
         if moved:
             self.run.work.set()
         return 0
-
-    async def probe(self) -> None:
-        """Ask paused accounts whose pause is over how they are, before messages are tried on them."""
-        now = self.run.now()
-        for (name, account), health in list(self.run.health.items()):
-            plugin = self.run.hooks.get("send", name)
-            if (
-                health.reason is None
-                or health.paused_until is None
-                or health.paused_until > now
-                or plugin is None
-                or "probe" not in plugin.calls
-            ):
-                continue
-            try:
-                wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
-            except Exception as error:
-                wrong = f"cannot be reached: {type(error).__name__}"
-            if wrong is None:
-                await self.run.store.people.returns(name, account, now)
-                self.run.work.set()
-            else:
-                until = now + retry.probe_again(now - (health.paused_at or now))
-                await self.run.store.people.pause(name, account, str(wrong), until, now, failed=False)
-        await self.run.load_health()
 
     async def alert(self) -> int:
         await self.run.alerts.look()

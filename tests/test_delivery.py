@@ -452,7 +452,7 @@ def test_an_unclear_message_is_sent_again_by_hand(play: Callable[..., Any], tmp_
         engine = app.vestnik.run.store.engine
         async with engine.connection() as connection:
             await connection.execute("UPDATE booking_notifications SET status = 'unclear'")
-        again = await app.vestnik.run.store.deliveries.resend(
+        again = await app.vestnik.run.store.people.resend(
             told["event_id"], None, app.clock.now, app.clock.now + timedelta(hours=24)
         )
         assert again is not None

@@ -30,7 +30,7 @@ def two(database_url: str, tmp_path: Path) -> Two:
 
 async def resend(app: Driver, key: str = "", record: int | None = 1) -> Notification | None:
     now = app.clock()
-    found = await app.vestnik.run.store.deliveries.resend(key, record, now, now + timedelta(hours=24))
+    found = await app.vestnik.run.store.people.resend(key, record, now, now + timedelta(hours=24))
     await app.settle()
     return found
 

@@ -78,7 +78,7 @@ def test_no_secret_in_any_line(name: str, tmp_path: Path, ear: Ear) -> None:
             await people.works(name, 0, app.clock())
             await app.vestnik.run.load_health()
         await app.check()
-        await app.vestnik.worker.probe()
+        await app.vestnik.worker.sender.accounts.probe()
         await gateway.write(PHONE, INBOUND)
         hook, proof = gateway.sealed([f"{PHONE} {INBOUND}"])
         for content, headers in ((hook, proof), (hook, {"authorization": "Bearer wrong"}), (b"\xff" + PHONE.encode(), proof)):

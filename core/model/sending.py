@@ -68,12 +68,15 @@ class Sent(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
-    """It was certainly not taken; try again."""
+    """It was certainly not taken, or a repeat is known as one (`within`); try again."""
 
     reason: str
     after: timedelta | None = None  # what the gateway asks for; core has a back-off of its own
     scope: Literal["recipient", "transport"] = "recipient"  # what waits: this message, or the whole account
     alert: bool = False  # a person has to mend it: token, money, session
+    within: timedelta | None = (
+        None  # it may have been taken: a repeat is known for so long from the request; what would come later is `Unclear`
+    )
 
 
 class Rejected(Struct, frozen=True):

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from core import retry
 from core.errors import Refused
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
@@ -110,7 +109,7 @@ class Callbacks:
                 else:
                     await self.run.store.people.unbind(row.transport, row.account, item.binding)
             case TransportState():
-                await self._state(row, item, now)
+                await self.sender.accounts.says(row.transport, row.account, item, now)
         return True
 
     async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime) -> bool:
@@ -143,16 +142,6 @@ class Callbacks:
             said = answer(self.run, row, phone, kind, self.run.now())
             await self.run.store.people.opt(phone, row.account, at if kind == OPTED_OUT else None, said)
             self.run.work.set("messages")
-
-    async def _state(self, row: StoredCallback, item: TransportState, now: datetime) -> None:
-        if item.working:
-            await self.run.store.people.returns(row.transport, row.account, now)
-            await self.run.alerts.works(row.transport, row.account)
-        else:
-            until = now + retry.FIRST_PAUSE
-            await self.run.store.people.pause(row.transport, row.account, item.reason, until, now, failed=False)
-            await self.run.alerts.out_of_order(row.transport, row.account, item.reason)
-        await self.run.load_health()
 
     async def ask_gateways(self) -> int:
         """`check` for messages whose gateway does not call back, or whose fate is unclear."""

@@ -73,6 +73,8 @@ class Departure:
                 attempted=True,
                 event=("parked", None, "it killed its worker"),
             )
+        if row.repeat_until is not None and now >= row.repeat_until:
+            return self._unclear(row, now, row.error)
         if not retry.fits(now, row.deadline_at) and not row.is_test:
             return self.end(row, "expired", now, row.error or "its time is over", attempted=True)
         told_by_us = row.revision + (not _first(row, kin))  # an earlier channel may have moved what is announced
@@ -182,7 +184,7 @@ class Departure:
     def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
         """The same message on another channel: another row with the same `notification_id`."""
         return msgspec.structs.replace(
-            row, id=0, token=0, step=row.step + 1, turn_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
+            row, id=0, token=0, step=row.step + 1, turn_at=None, repeat_until=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
             reference=new_id("v", now, 23), message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
             provider_message_id=None, sent_at=None, delivered_at=None,
         )  # fmt: skip
@@ -215,16 +217,22 @@ class Departure:
 
     def lapsed(self, rows: Sequence[Notification]) -> list[Finish]:
         """Requests that were open when their worker died."""
-        now, ends = self.run.now(), []
-        for row in rows:
-            way = route.of(self.run.hooks, self.run.config, row)
-            hop = next((hop for hop in way if hop.plugin.short == row.transport), None)
-            watch: dict[str, datetime] = {}
-            if hop is not None:
-                leaving = Leaving(row, hop, Message(""), Address(""), row.told, row.known_before)
-                watch = self.watch(leaving, now)
-            ends.append(self.end(row, "unclear", now, "its worker died while the request was open", announce=True, **watch))
-        return ends
+        return [self._unclear(row, self.run.now(), "its worker died while the request was open") for row in rows]
+
+    def sure(self, end: Finish) -> Finish:
+        """A message that may have been taken, and whose gateway would not know the repeat any more as one, is not repeated."""
+        until = end.row.repeat_until
+        if until is None or not (end.status == "expired" or (end.status == "pending" and (end.due_at or end.at) >= until)):
+            return end
+        return self._unclear(end.row, end.at, end.error)
+
+    def _unclear(self, row: Notification, now: datetime, reason: str | None) -> Finish:
+        way = route.of(self.run.hooks, self.run.config, row)
+        hop = next((hop for hop in way if hop.plugin.short == row.transport), None)
+        watch: dict[str, datetime] = {}
+        if hop is not None:
+            watch = self.watch(Leaving(row, hop, Message(""), Address(""), row.told, row.known_before), now)
+        return self.end(row, "unclear", now, reason, announce=True, **watch)
 
     def end(self, row: Notification, status: str, now: datetime, error: str | None = None, **more: object) -> Finish:
         line = JournalLine(now, row.event_id, "send", status, row.transport, error, row.notification_id)

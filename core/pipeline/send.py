@@ -26,8 +26,8 @@ from core.model import (
     Unclear,
 )
 from core.phones import mask
-from core.pipeline import route
 from core.pipeline.departure import Departure, Leaving
+from core.pipeline.health import Accounts
 from core.pipeline.suspects import Suspects
 from core.pipeline.turns import paced, turns
 from core.runtime import Runtime
@@ -49,6 +49,7 @@ class Sender:
     def __init__(self, runtime: Runtime) -> None:
         self.run = runtime
         self.judge = Departure(runtime)
+        self.accounts = Accounts(runtime)
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._load: Counter[tuple[str, int]] = Counter()
@@ -201,8 +202,8 @@ class Sender:
             ) is not None:  # by one that was sent while this one waited here
                 await self._finish([self.judge.out_of_order(leaving.row, leaving.hop, list(leaving.way), self.run.now(), paused)])
                 return
-            entry = (leaving.row, leaving.message.text, leaving.told, leaving.before)
-            if not (await self.run.store.deliveries.mark_sending([entry], self.run.now(), LEASE))[0]:
+            entry, began = (leaving.row, leaving.message.text, leaving.told, leaving.before), self.run.now()
+            if not (await self.run.store.deliveries.mark_sending([entry], began, LEASE))[0]:
                 return
             reach("marked_sending")
             result = await self._send(leaving)
@@ -210,6 +211,8 @@ class Sender:
             row = msgspec.structs.replace(
                 leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
             )
+            if isinstance(result, Retry) and result.within is not None and row.repeat_until is None:
+                row = msgspec.structs.replace(row, repeat_until=began + result.within)
             done = msgspec.structs.replace(leaving, row=row)
             end = await self._insist(lambda: self._outcome(done, result))  # in the slot: who is next sees a pause
         await self._insist(lambda: self._finish([end]))
@@ -250,8 +253,7 @@ class Sender:
         row, hop, way, now = leaving.row, leaving.hop, list(leaving.way), self.run.now()
         match result:
             case Sent():
-                await self._works(hop, now)
-                await self.run.alerts.works(hop.plugin.short, hop.account, row.notification_type)
+                await self.accounts.works(hop, row.notification_type, now)
                 if result.binding and result.binding != leaving.address.binding:
                     await self.run.store.people.bind(hop.plugin.short, hop.account, result.binding, row.phone, None, now)
                 return self.judge.end(
@@ -273,7 +275,7 @@ class Sender:
                 await self.run.alerts.refused_content(hop.plugin.short, hop.account, row.notification_type, result.reason)
                 return self.judge.end(row, "failed", now, result.reason, attempted=True)
             case Retry(scope="transport"):
-                until = await self._pause(hop, result, now)
+                until = await self.accounts.pause(hop, result, now)
                 return self.judge.onwards(row, way if result.alert else [], now, result.reason, wait=until)
             case Retry():
                 due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
@@ -281,26 +283,8 @@ class Sender:
                     return self.judge.end(row, "expired", now, result.reason, attempted=True)
                 return self.judge.end(row, "pending", now, result.reason, due_at=due)
 
-    async def _works(self, hop: route.Hop, now: datetime) -> None:
-        account = (hop.plugin.short, hop.account)
-        health = self.run.health.get(account)
-        if health is not None and (health.reason is not None or health.failures):
-            await self.run.store.people.works(*account, now)
-            await self.run.load_health()
-
-    async def _pause(self, hop: route.Hop, result: Retry, now: datetime) -> datetime:
-        account = (hop.plugin.short, hop.account)
-        health = self.run.health.get(account)
-        beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
-        failures = (health.failures if health is not None else 0) + (beside is None)
-        until = max(now + retry.pause(failures, self.run.chance, result.after), beside or now)
-        await self.run.store.people.pause(*account, result.reason, until, now, failed=True)
-        await self.run.load_health()
-        if result.alert:
-            await self.run.alerts.out_of_order(*account, result.reason)
-        return until
-
     async def _finish(self, ends: Sequence[Finish]) -> None:
+        ends = [self.judge.sure(end) for end in ends]
         written = await self.run.store.deliveries.finish(ends)
         if any(end.next is not None or end.status == "pending" for end in ends):
             self.run.work.set("messages")

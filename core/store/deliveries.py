@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from core.model import Booking
 from core.store.decisions import add_journal, notification_values
@@ -235,36 +234,6 @@ class Deliveries:
     async def release(self, owner: str) -> None:
         await self._work.submit(statement("release_notifications"), [{"owner": owner}])
 
-    async def resend(self, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
-        """A message that failed, expired or is unclear is sent again: a person says that the client did not get it.
-
-        It begins its route anew, as a further step of the same notification. What is announced moves back to what was known before
-        it. `None`: there is no such message, or it was delivered, or a newer one has replaced it.
-        """
-        found = await self._work.submit(self._resend, [{"key": key, "record": record, "now": now, "deadline": deadline}])
-        return found[0]  # type: ignore[no-any-return]
-
-    async def _resend(self, tx: Tx, asked: list[dict[str, Any]]) -> list[Notification | None]:
-        return [await self._resend_one(tx, **values) for values in asked]
-
-    async def _resend_one(self, tx: Tx, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
-        steps = [notification_row(row) for row in await tx.fetch("resendable", key=key, record=record)]
-        if not steps:
-            return None
-        first, last = steps[0], steps[-1]
-        await tx.fetch("give_up", number=first.notification_id)
-        revision = first.revision
-        if (place := first.state_key) is not None:
-            before = {**_key_values(place), "known_before": write_booking(first.known_before), "revision": revision}
-            moved = await tx.fetch("tell_again", [before], now=now)
-            revision = moved[0]["revision"] if moved else revision
-        again = structs.replace(
-            first, id=0, token=0, step=last.step + 1, round=last.round + 1, status="pending", reference=f"v{uuid4().hex[:23]}", message=None,
-            error=None, rule=None, revision=revision, attempts=0, claims=0, due_at=now, turn_at=None, deadline_at=deadline, created_at=now,
-            provider_message_id=None, sent_at=None, delivered_at=None,
-        )  # fmt: skip
-        return again if await tx.fetch("add_notifications", [notification_values(again)]) else None
-
     async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> bool:
         """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead.
 
@@ -304,5 +273,5 @@ def _finish_values(end: Finish) -> dict[str, Any]:
     return {
         "id": end.row.id, "token": end.row.token, "status": end.status, "channel": end.row.channel, "transport": end.row.transport,
         "account": end.row.account, "provider_id": end.provider_id, "error": end.error, "rule": end.rule,
-        "message": end.message, "due_at": end.due_at, "turn_at": end.turn_at, "fallback_at": end.fallback_at, "check_at": end.check_at,
+        "message": end.message, "due_at": end.due_at, "turn_at": end.turn_at, "repeat_until": end.row.repeat_until, "fallback_at": end.fallback_at, "check_at": end.check_at,
     }  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.store.decisions import notification_values
 from core.store.deliveries import Report
@@ -175,6 +176,36 @@ class PeopleStore:
     async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
         return any(r["id"] != row.id and r["status"] in ("sending", "sent", "unclear", "delivered", "read") for r in siblings)
+
+    async def resend(self, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
+        """A message that failed, expired or is unclear is sent again: a person says that the client did not get it.
+
+        It begins its route anew, as a further step of the same notification. What is announced moves back to what was known before
+        it. `None`: there is no such message, or it was delivered, or a newer one has replaced it.
+        """
+        found = await self._work.submit(self._resend, [{"key": key, "record": record, "now": now, "deadline": deadline}])
+        return found[0]  # type: ignore[no-any-return]
+
+    async def _resend(self, tx: Tx, asked: list[dict[str, Any]]) -> list[Notification | None]:
+        return [await self._resend_one(tx, **values) for values in asked]
+
+    async def _resend_one(self, tx: Tx, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
+        steps = [notification_row(row) for row in await tx.fetch("resendable", key=key, record=record)]
+        if not steps:
+            return None
+        first, last = steps[0], steps[-1]
+        await tx.fetch("give_up", number=first.notification_id)
+        revision = first.revision
+        if (place := first.state_key) is not None:
+            before = {**_place(place), "known_before": write_booking(first.known_before), "revision": revision}
+            moved = await tx.fetch("tell_again", [before], now=now)
+            revision = moved[0]["revision"] if moved else revision
+        again = structs.replace(
+            first, id=0, token=0, step=last.step + 1, round=last.round + 1, status="pending", reference=f"v{uuid4().hex[:23]}", message=None,
+            error=None, rule=None, revision=revision, attempts=0, claims=0, due_at=now, turn_at=None, repeat_until=None, deadline_at=deadline, created_at=now,
+            provider_message_id=None, sent_at=None, delivered_at=None,
+        )  # fmt: skip
+        return again if await tx.fetch("add_notifications", [notification_values(again)]) else None
 
     async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime, *, failed: bool) -> None:
         """Leave an account alone until then. `failed`: a message did, so that the next pause is longer."""

@@ -35,7 +35,7 @@ from core import (
 from plugins.send._whatsapp import OwnNumber, facts
 
 # Wazzup writes both REPEATED_CRM_MESSAGE_ID and repeatedCrmMessageId, so here without "_" and in lower case. A code means the same in
-# an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s, so after an unknown error the next try comes soon.
+# an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s: after an unknown error the next try comes within them.
 CODES = Codes(
     sent="repeatedcrmmessageid",
     recipient={
@@ -54,6 +54,7 @@ CODES = Codes(
     },
     later={"messagechannelunavailable": "the channel is away for a moment", "unknownerror": "Wazzup failed"},
     after={"unknownerror": timedelta(seconds=10)},
+    within={"unknownerror": timedelta(seconds=50)},
 )
 STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
 
@@ -94,8 +95,7 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
 
 @hookimpl
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
-    headers = {"Authorization": f"Bearer {config.api_key}"}
-    response = await http.get(f"{config.base_url.rstrip('/')}/v3/channels", headers=headers)
+    response = await http.get(f"{config.base_url.rstrip('/')}/v3/channels", headers={"Authorization": f"Bearer {config.api_key}"})
     state = next((entry for entry in listed(response) if entry.get("channelId") == config.channel_id), None)
     if state is None or not response.is_success:
         return f"HTTP {response.status_code} and no channel with this channel_id"

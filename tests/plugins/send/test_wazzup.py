@@ -112,7 +112,7 @@ def test_account(code: str, status: int) -> None:
 @pytest.mark.parametrize("code", ["UNKNOWN_ERROR", "UNKNOWN_ERROR_WITH_TRACE_ID"])
 def test_unknown_error_is_tried_again_while_a_repeat_is_known(code: str) -> None:
     """Wazzup knows a repeat for 60 s: the next try comes well within them."""
-    assert _code(code, 500) == Retry("Wazzup failed", after=timedelta(seconds=10))
+    assert _code(code, 500) == Retry("Wazzup failed", after=timedelta(seconds=10), within=timedelta(seconds=50))
 
 
 def test_channel_away_for_a_moment() -> None:

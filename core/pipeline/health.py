@@ -1,0 +1,74 @@
+"""The health of accounts: what a message, a probe or the gateway itself says of it, and how long one that fails is left alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core import retry
+from core.model import Retry, TransportState
+from core.pipeline import route
+from core.runtime import Runtime
+
+
+class Accounts:
+    """Of all transports. What is known stands in `run.health`, on every node."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.run = runtime
+
+    async def works(self, hop: route.Hop, kind: str, now: datetime) -> None:
+        """It has taken a message of this kind."""
+        account = (hop.plugin.short, hop.account)
+        health = self.run.health.get(account)
+        if health is not None and (health.reason is not None or health.failures):
+            await self.run.store.people.works(*account, now)
+            await self.run.load_health()
+        await self.run.alerts.works(*account, kind)
+
+    async def pause(self, hop: route.Hop, result: Retry, now: datetime) -> datetime:
+        """It has failed a message; until when it is left alone. Messages that fail beside one another count as one."""
+        account = (hop.plugin.short, hop.account)
+        health = self.run.health.get(account)
+        beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
+        failures = (health.failures if health is not None else 0) + (beside is None)
+        until = max(now + retry.pause(failures, self.run.chance, result.after), beside or now)
+        await self.run.store.people.pause(*account, result.reason, until, now, failed=True)
+        await self.run.load_health()
+        if result.alert:
+            await self.run.alerts.out_of_order(*account, result.reason)
+        return until
+
+    async def says(self, transport: str, account: int, item: TransportState, now: datetime) -> None:
+        """Its gateway has told how it is. That it works is proven by a message that it takes: what has failed counts until then."""
+        if item.working:
+            await self.run.store.people.returns(transport, account, now)
+            await self.run.alerts.works(transport, account)
+        else:
+            await self.run.store.people.pause(transport, account, item.reason, now + retry.FIRST_PAUSE, now, failed=False)
+            await self.run.alerts.out_of_order(transport, account, item.reason)
+        await self.run.load_health()
+
+    async def probe(self) -> None:
+        """Ask paused accounts whose pause is over how they are, before messages are tried on them."""
+        now = self.run.now()
+        for (name, account), health in list(self.run.health.items()):
+            plugin = self.run.hooks.get("send", name)
+            if (
+                health.reason is None
+                or health.paused_until is None
+                or health.paused_until > now
+                or plugin is None
+                or "probe" not in plugin.calls
+            ):
+                continue
+            try:
+                wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
+            except Exception as error:
+                wrong = f"cannot be reached: {type(error).__name__}"
+            if wrong is None:
+                await self.run.store.people.returns(name, account, now)
+                self.run.work.set()
+            else:
+                until = now + retry.probe_again(now - (health.paused_at or now))
+                await self.run.store.people.pause(name, account, str(wrong), until, now, failed=False)
+        await self.run.load_health()
