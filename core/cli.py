@@ -276,6 +276,23 @@ def send_test(
 
 
 @cli.command()
+def link(
+    phone: Annotated[str, typer.Argument(help="Whose link it is.")],
+    channel: Annotated[str | None, typer.Option("--channel", help="Of this channel's bot.")] = None,
+    salon: Annotated[int | None, typer.Option("--salon", help="Of this salon's bot.")] = None,
+    config: ConfigFile = DEFAULT,
+) -> None:
+    """Make the link by which one client binds the salon's bot. It is good once, for 30 days."""
+    from core.link import make
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        company = salon or next(iter(found.salons), None)
+        typer.echo(await make(found, hooks, store, phone, channel, company, utc_now()))
+
+    with_store(config, work)
+
+
+@cli.command()
 def prune(config: ConfigFile = DEFAULT) -> None:
     """Delete what is older than the keys keep and keep_bodies of the database table allow, now."""
 

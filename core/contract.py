@@ -19,7 +19,7 @@ STAGE_HOOKS: Mapping[str, tuple[str, ...]] = {
     "source": ("receive", "poll", "normalize", "examples"),
     "filter": ("filter",),
     "render": ("parts", "render"),
-    "send": ("channel", "send", "callback", "check", "probe"),
+    "send": ("channel", "send", "callback", "check", "probe", "link"),
     "record": ("record",),
 }
 ALSO: Mapping[str, tuple[str, ...]] = {"source": ("record",)}  # hooks of another stage that a stage may have, too

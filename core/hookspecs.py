@@ -52,6 +52,7 @@ ARGUMENTS: Mapping[str, str] = {
     "since": "The last known point; `None` for all coming bookings (the first import).",
     "salon": "The branch, as `[salon.ID]` describes it.",
     "parts": "The pieces that all `parts` hooks gave, by name.",
+    "token": "What `callback` will see again: 22 characters of [A-Za-z0-9_-], good once.",
     "cli": "The `vestnik` command itself; `@cli.command()` adds one.",
 }
 
@@ -193,6 +194,16 @@ async def probe(http: httpx.AsyncClient, config: Any) -> str | None:
     When: before a paused account is used again, and in `vestnik send-test`.
     Answer: `None` if it works, else what is wrong, in a sentence.
     If it raises: the account stays paused.
+    """
+
+
+@hookspec
+async def link(token: str, http: httpx.AsyncClient, config: Any) -> str:  # type: ignore[empty-body]
+    """Give the address that a client opens to bind the bot.
+
+    When: `vestnik link`, for transports whose `Channel.needs_binding` is set.
+    Answer: a link that carries the token (22 characters of [A-Za-z0-9_-]); `callback` hands it back in `Binding.token`.
+    If it raises: no link is made, and the command says why: a `ValueError` in its own words.
     """
 
 

@@ -33,6 +33,7 @@ SECONDS: Mapping[str, float] = {  # for a whole call
     "send": 90,
     "check": 60,
     "probe": 60,
+    "link": 60,
     "record": 5,
     "normalize": 600,  # its `http` may have to wait for its turn behind many others
     "poll": 600,

@@ -124,13 +124,13 @@ def _meaning(name: str, annotation: str) -> str:
 
 
 def _example(hook: str) -> list[str]:
-    """The shortest function of that name in docs/examples."""
-    found = [(len(text), file, text) for file in sorted(EXAMPLES.rglob("*.py")) if (text := _function(file, hook))]
-    if not found:
-        raise VestnikError(f"docs/examples: no file has the hook `{hook}`; write one")
-    _, file, text = min(found)
-    place = file.relative_to(EXAMPLES).as_posix()
-    return [f"From [{place}](examples/{place}):", "", "```python", text, "```", ""]
+    """The shortest function of that name in docs/examples; where none has it, in the built-in plugins."""
+    for folder, link in ((EXAMPLES, "examples"), (EXAMPLES.parents[1] / BUILT_IN, f"../{BUILT_IN}")):
+        if found := [(len(text), file, text) for file in sorted(folder.rglob("*.py")) if (text := _function(file, hook))]:
+            _, file, text = min(found)
+            place = file.relative_to(folder).as_posix()
+            return [f"From [{place}]({link}/{place}):", "", "```python", text, "```", ""]
+    raise VestnikError(f"docs/examples: no file has the hook `{hook}`; write one")
 
 
 def _function(file: Path, hook: str) -> str:

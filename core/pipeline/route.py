@@ -54,6 +54,12 @@ def answer(hooks: Hooks, name: str | None, company_id: int | None) -> list[Hop]:
     return [] if plugin is None else [Hop(plugin, hooks.facts(plugin, company_id), plugin.account(company_id))]
 
 
+def bots(hooks: Hooks, company_id: int | None) -> list[Hop]:
+    """The transports that clients bind by a link."""
+    found = [hop for plugin in hooks.stage("send") if "link" in plugin.calls for hop in answer(hooks, plugin.short, company_id)]
+    return [hop for hop in found if hop.channel.needs_binding]
+
+
 def untried(route: list[Hop], row: Notification, kin: Sequence[Notification]) -> list[Hop]:
     """The channels that are left, now that this message has been on those of `kin`; one sent again by hand may go over all of them anew."""
     tried = {row.channel, *(other.channel for other in kin if other.round == row.round)}

@@ -44,6 +44,7 @@ class Look:
             "prune_journal": before,
             "prune_callbacks": now - keep_bodies,
             "prune_alerts": before,
+            "prune_tokens": before,
             "prune_recipients": before,
             "prune_bookings": before,
             "prune_tombstones": before,

@@ -15,6 +15,7 @@ from core.store.engine import Engine, Lane, Tx, statement
 from core.store.rows import Key, Notification, notification_row, write_booking
 from core.store.values import when
 
+_LINK_FOR = timedelta(days=30)
 _LOST_ANSWER = timedelta(days=1)  # how long a message without an id may be found by its phone
 _RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "superseded": 1, "sent": 2, "delivered": 3, "read": 4}
 
@@ -87,10 +88,21 @@ class PeopleStore:
         await self._run("won", rows=[{"phone": phone, "company_id": company, "channel": channel, "at": at}])
 
     async def bind(self, transport: str, account: int, binding: str, phone: str | None, token: str | None, now: datetime) -> None:
-        if phone is None and token:
-            found = await self._run("phone_of_token", token=token)
-            phone = found[0]["phone"] if found else None
-        await self._run("bind", transport=transport, account=account, binding=binding, phone=phone, now=now)
+        """By phone, or by the token of a link, which is good once and for a month."""
+        values = {"transport": transport, "account": account, "binding": binding, "now": now}
+        await self._work.submit(self._bind, [(values, phone, token)])
+
+    async def _bind(self, tx: Tx, asked: list[Any]) -> list[None]:
+        for values, phone, token in asked:
+            if phone is None and token:
+                found = await tx.fetch("use_token", token=token, since=values["now"] - _LINK_FOR)
+                phone = found[0]["phone"] if found else None
+            await tx.fetch("bind", **values, phone=phone)
+        return [None] * len(asked)
+
+    async def add_token(self, token: str, phone: str, now: datetime) -> None:
+        """A link was made: whoever opens it is this phone."""
+        await self._run("add_token", token=token, phone=phone, now=now)
 
     async def unbind(self, transport: str, account: int, binding: str) -> None:
         await self._run("unbind", transport=transport, account=account, binding=binding)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from core import Binding, Channel, Duration, InboundMessage, Rejected, Request, Settings, moment, parse_phone, prove
+import httpx
+
+from core import Binding, Channel, Duration, InboundMessage, Rejected, Request, Settings, answer, moment, parse_phone, prove
 
 GONE = Rejected("the client has blocked the bot, or is gone", unbind=True)
 UNBOUND = Rejected("the client has not bound the bot")
@@ -34,3 +36,16 @@ def contact(binding: str, owner: object, sender: object, number: str) -> list[Bi
 def said(binding: str, text: object, at: object) -> list[InboundMessage]:
     """Without text: a picture, a voice; the client wrote all the same."""
     return [InboundMessage(str(text or ""), binding=binding, at=moment(at))]
+
+
+def trouble(me: httpx.Response, *, works: bool) -> str | None:
+    return None if me.is_success and works else f"HTTP {me.status_code}: token or base_url is wrong"
+
+
+def link(site: str, token: str, me: httpx.Response) -> str:
+    """`me` is what the messenger says of the bot."""
+    said = answer(me)
+    match said.get("result", said):
+        case {"username": str(name)} if name and me.is_success:
+            return f"{site}/{name}?start={token}"
+    raise ValueError(f"the messenger does not say the bot's name: HTTP {me.status_code}, token or base_url is wrong")

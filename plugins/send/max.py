@@ -75,8 +75,13 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
 @hookimpl
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     response = await http.get(f"{config.base_url.rstrip('/')}/me", headers={"Authorization": config.token})
-    works = response.is_success and "user_id" in answer(response)
-    return None if works else f"HTTP {response.status_code}: token or base_url is wrong"
+    return bot.trouble(response, works="user_id" in answer(response))
+
+
+@hookimpl
+async def link(token: str, http: httpx.AsyncClient, config: Config) -> str:
+    me = await http.get(f"{config.base_url.rstrip('/')}/me", headers={"Authorization": config.token})
+    return bot.link("https://max.ru", token, me)
 
 
 def _message(message: dict[str, Any]) -> Sequence[CallbackItem]:

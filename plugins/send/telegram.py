@@ -69,8 +69,12 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
 @hookimpl
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     response = await http.get(_url(config, "getMe"))
-    works = response.is_success and answer(response).get("ok") is True
-    return None if works else f"HTTP {response.status_code}: token or base_url is wrong"
+    return bot.trouble(response, works=answer(response).get("ok") is True)
+
+
+@hookimpl
+async def link(token: str, http: httpx.AsyncClient, config: Config) -> str:
+    return bot.link("https://t.me", token, await http.get(_url(config, "getMe")))
 
 
 def _url(config: Config, method: str) -> str:

@@ -88,6 +88,10 @@ RETURNING id
 DELETE FROM callbacks WHERE id IN (SELECT id FROM callbacks WHERE created_at < :before ORDER BY created_at LIMIT :most)
 RETURNING id
 
+-- prune_tokens --
+DELETE FROM binding_tokens WHERE token IN (SELECT token FROM binding_tokens WHERE created_at < :before LIMIT :most)
+RETURNING token
+
 -- prune_alerts --
 DELETE FROM alerts WHERE key IN (SELECT key FROM alerts WHERE last_at < :before ORDER BY last_at LIMIT :most)
 RETURNING key

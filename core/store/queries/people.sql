@@ -38,8 +38,8 @@ DELETE FROM bindings WHERE transport = :transport AND account = :account AND bin
 -- phone_of_binding --
 SELECT phone FROM bindings WHERE transport = :transport AND account = :account AND binding = :binding
 
--- phone_of_token --
-SELECT phone FROM binding_tokens WHERE token = :token
+-- use_token --
+DELETE FROM binding_tokens WHERE token = :token AND created_at > :since RETURNING phone
 
 -- add_token --
 INSERT INTO binding_tokens (token, phone, created_at) VALUES (:token, :phone, :now) ON CONFLICT (token) DO NOTHING
