@@ -1,4 +1,4 @@
-"""The MAX bot, beyond the recorded bodies of test_bodies.py."""
+"""The MAX bot, beyond the recorded bodies of tests/test_contracts.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMSC, beyond the recorded bodies of test_bodies.py."""
+"""SMSC, beyond the recorded bodies of tests/test_contracts.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMS.ru, beyond the recorded bodies of test_bodies.py."""
+"""SMS.ru, beyond the recorded bodies of tests/test_contracts.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wazzup24, beyond the recorded bodies of test_bodies.py."""
+"""Wazzup24, beyond the recorded bodies of tests/test_contracts.py."""
 
 from __future__ import annotations
 
