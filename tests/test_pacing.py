@@ -196,6 +196,19 @@ def test_new_clients_beyond_the_cap_get_the_next_channel(pace: Pace) -> None:
     pace(story, sms=True, first_contacts=3)
 
 
+def test_who_has_no_place_does_not_wait_for_a_turn(pace: Pace) -> None:
+    """Ten new clients at once, three places, ten seconds between messages: seven SMS leave in the same moment."""
+
+    async def story(app: Driver) -> None:
+        await told(app, *(booking(number) for number in range(10)))
+        assert [row["status"] for row in await app.messages() if row["channel"] == "sms"] == ["sent"] * 7
+        await run_for(app, timedelta(minutes=1))
+        assert len(gateway().TAKEN) == 3
+        assert min(steps()) >= 10
+
+    pace(story, sms=True, first_contacts=3, gap="10s")
+
+
 def test_new_clients_beyond_the_cap_wait_where_there_is_no_other_channel(pace: Pace) -> None:
     """They wait until a place is free, a day after the first ones; the cap holds over that day, too."""
 

@@ -91,7 +91,7 @@ class Sender:
                 await self._begin(ready)
             if self.run.hooks.late:
                 await self.run.breathe()
-        ends += await self._in_turn(queue, now)
+        ends += await self._in_turn(queue)
         if ends:
             await self._finish(ends)
 
@@ -100,14 +100,15 @@ class Sender:
             await self.run.store.deliveries.clear([leaving.row])
         self._start(leaving)
 
-    async def _in_turn(self, queue: Sequence[Leaving], now: datetime) -> list[Finish]:
+    async def _in_turn(self, queue: Sequence[Leaving]) -> list[Finish]:
         """Start those whose account may send now; what becomes of those that have to wait for it."""
         if not queue:
             return []
+        now = self.run.now()  # they leave now, not when they were taken up
         asks = [
             Ask(
                 entry.hop.plugin.short, entry.hop.account, entry.address.phone, entry.hop.channel,
-                promised=entry.row.turn_at is not None, known=entry.address.wrote_at is not None,
+                promised=entry.row.turn_at is not None, known=entry.address.wrote_at is not None, deadline_at=entry.row.deadline_at,
             )
             for entry in queue
         ]  # fmt: skip

@@ -5,6 +5,7 @@ Values in, values out. A message that has to wait is promised a turn of its own,
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -35,13 +36,19 @@ def _turn(ask: Ask, account: Account, now: datetime, chance: Random) -> Turn:
     written = account.written.get(ask.phone)
     if written is not None and (again := written + facts.recipient_gap) > now:
         return Turn(again, f"one message in {_spoken(facts.recipient_gap)} to one client")
-    if (at := _wait(ask, account, now, chance)) is not None:
-        return Turn(at, f"one message in {_spoken(facts.gap)}", queued=True)
-    account.last_at = max(now, account.last_at + facts.gap) if account.last_at else now
+    at = _wait(ask, account, now, chance)
+    if at is not None and ask.deadline_at is not None and at >= ask.deadline_at:
+        return Turn(at, f"one message in {_spoken(facts.gap)}")  # of no use to it: the turn is another's
     account.written[ask.phone] = now
     if first:
-        account.firsts.append(now)
-    return Turn(first=first)
+        insort(account.firsts, at or now)
+    if at is None:
+        account.last_at = max(now, account.last_at + facts.gap) if account.last_at else now
+        return Turn(first=first)
+    account.promised_at = max(account.promised_at or at, at)
+    if ask.promised:
+        account.pushed_at = at
+    return Turn(at, f"one message in {_spoken(facts.gap)}", queued=True, first=first)
 
 
 def _wait(ask: Ask, account: Account, now: datetime, chance: Random) -> datetime | None:
@@ -52,11 +59,7 @@ def _wait(ask: Ask, account: Account, now: datetime, chance: Random) -> datetime
     if before is None or before + gap - (_FINE if gap < _FINE else timedelta(0)) <= now:
         return None
     spread = timedelta(0) if ask.promised and queue is None else gap * (_JITTER * chance.random())
-    at = before + gap + spread
-    account.promised_at = max(account.promised_at or at, at)
-    if ask.promised:
-        account.pushed_at = at
-    return at
+    return before + gap + spread
 
 
 def _place_at(account: Account, cap: int, now: datetime) -> datetime:

@@ -15,7 +15,10 @@ DAY = timedelta(hours=24)
 
 
 class Ask(Struct, frozen=True):
-    """A message that could leave now. `promised`: it has waited for this turn. `known`: the client has written first."""
+    """A message that could leave now. `promised`: it has waited for this turn. `known`: the client has written first.
+
+    A turn that comes at `deadline_at` or later is of no use.
+    """
 
     transport: str
     account: int
@@ -23,6 +26,7 @@ class Ask(Struct, frozen=True):
     facts: Channel
     promised: bool = False
     known: bool = False
+    deadline_at: datetime | None = None
 
     @property
     def place(self) -> tuple[str, int]:
@@ -33,7 +37,8 @@ class Account(Struct):
     """What is known of an account; each turn that is given or promised moves it on.
 
     `promised_at` is the last turn that somebody waits for, `pushed_at` the last one that was promised again in this batch.
-    `firsts` are the first contacts of the last 24 hours, oldest first; `written` says when each client was last written to.
+    `firsts` are the first contacts of the last 24 hours, and those that are promised, oldest first; `written` says when each client was
+    last written to.
     """
 
     last_at: datetime | None = None
@@ -45,7 +50,10 @@ class Account(Struct):
 
 
 class Turn(Struct, frozen=True):
-    """When a message may leave; `at` None: now. `queued`: it is promised that turn. `capped`: too many new clients. `first`: it is one."""
+    """When a message may leave; `at` None: now. `queued`: it is promised that turn. `capped`: too many new clients.
+
+    `first`: it has one of the places for new clients, from the moment that it is promised.
+    """
 
     at: datetime | None = None
     reason: str = ""
@@ -75,9 +83,10 @@ class Pacing:
             await tx.fetch("note_turns", [{"transport": t, "account": a, "last_at": at} for (t, a), at in moved.items()])
         noted = {
             (*ask.place, ask.phone): {
-                "transport": ask.transport, "account": ask.account, "phone": ask.phone, "first_at": now if turn.first else None, "last_at": now,
+                "transport": ask.transport, "account": ask.account, "phone": ask.phone, "first_at": (turn.at or now) if turn.first else None,
+                "last_at": now,
             }
-            for ask, turn in reversed(leaving) if _counts(ask.facts)
+            for ask, turn in reversed(list(zip(asks, turns, strict=True))) if _counts(ask.facts) and (turn.at is None or turn.first)
         }  # fmt: skip
         if noted:
             await tx.fetch("note_recipients", list(noted.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def channel(gap: float = 0, pair: float = 0, cap: int | None = None) -> Channel:
     return Channel("whatsapp", gap=timedelta(seconds=gap), recipient_gap=timedelta(seconds=pair), first_contacts_per_day=cap)
 
 
-def ask(facts: Channel, phone: str = "+7", **more: bool) -> Ask:
+def ask(facts: Channel, phone: str = "+7", **more: Any) -> Ask:
     return Ask("waha", 0, phone, facts, **more)
 
 
@@ -153,3 +154,24 @@ def test_who_is_turned_away_gets_the_place_that_becomes_free_next() -> None:
     given = give([ask(channel(cap=3), f"+{n}") for n in range(4)], Account(firsts=list(hours)))
     assert [turn.at for turn in given] == [hours[0] + DAY, hours[1] + DAY, hours[2] + DAY, hours[2] + DAY]
     assert give([ask(channel(cap=0))], Account())[0].at == NOW + DAY
+
+
+def test_a_place_for_a_new_client_is_promised_with_the_turn() -> None:
+    """Of five new clients at once, three have places: one leaves, two wait for their turns, and the others need not wait to hear no."""
+    account, facts = Account(), channel(gap=2, cap=3)
+    given = give([ask(facts, f"+{n}") for n in range(5)], account)
+    assert [(turn.queued, turn.capped, turn.first) for turn in given] == [
+        (False, False, True), (True, False, True), (True, False, True), (False, True, False), (False, True, False)
+    ]  # fmt: skip
+    later = NOW + 2 * SECOND
+    account.written = {"+0": NOW, "+1": NOW, "+2": NOW}
+    assert [turn.at for turn in give([ask(facts, "+1", promised=True)], account, later)] == [None]
+
+
+def test_a_turn_that_comes_too_late_is_left_to_others() -> None:
+    """Its deadline is before its turn: it takes neither the turn nor a place for a new client."""
+    account, facts = Account(last_at=NOW), channel(gap=10, cap=1)
+    given = give([ask(facts, "+1", deadline_at=NOW + 5 * SECOND), ask(facts, "+2", deadline_at=NOW + 60 * SECOND)], account)
+    assert [(turn.at, turn.queued, turn.first) for turn in given] == [
+        (NOW + 10 * SECOND, False, False), (NOW + 10 * SECOND, True, True)
+    ]  # fmt: skip
