@@ -266,13 +266,22 @@ def send_test(
     phone: Annotated[str, typer.Argument(help="Where to send it.")],
     channel: Annotated[str | None, typer.Option("--channel", help="Over this channel only.")] = None,
     salon: Annotated[int | None, typer.Option("--salon", help="As this salon.")] = None,
+    wait: Annotated[str, typer.Option("--wait", help="How long for the report of its delivery.")] = "60s",
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Send one test message and tell step by step what happens."""
-    from core.send_test import send
+    """Send one test message and tell step by step what happens, delivery included."""
+    from core.send_test import Trial
+    from core.units import Duration
 
-    found, hooks = loaded(config)
-    asyncio.run(send(found, hooks, phone, channel, salon or next(iter(found.salons), None), out))
+    try:
+        patience = Duration(wait)
+    except ValueError as error:
+        raise VestnikError(f"--wait: {error}") from None
+
+    async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
+        await Trial(found, hooks, store, salon or next(iter(found.salons), None), patience, out).run(phone, channel)
+
+    with_store(config, work)
 
 
 @cli.command()

@@ -374,6 +374,7 @@ def test_send_test(tmp_path: Path) -> None:
     assert code == 0
     assert [line.partition(": ")[0] for line in out.splitlines() if re.match(r"\d\. ", line)] == [
         "1. route",
+        "2. probe",
         "3. render",
         "4. send",
         "5. delivery",
@@ -381,6 +382,8 @@ def test_send_test(tmp_path: Path) -> None:
     assert "1. route: whatsapp over console, account of all salons, to +7900…88" in out
     assert "Проверка связи: сообщения от салона доходят." in out
     assert vestnik(tmp_path, "send-test", "12") == (1, "", "12: the phone cannot be read; write it as +79000000088\n")
+    wrong = '--wait: `soon` is not a duration: write it as "20s", "10m", "24h" or "90d"\n'
+    assert vestnik(tmp_path, "send-test", "+79000000088", "--wait", "soon") == (1, "", wrong)
     code, _, err = vestnik(tmp_path, "send-test", "+79000000088", "--channel", "pigeon")
     assert (code, err) == (1, "[route] channels: no transport carries pigeon; switch one on in config.toml\n")
 

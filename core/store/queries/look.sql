@@ -41,6 +41,9 @@ WHERE n.created_at >= :since AND NOT n.is_test
                   AND (o.id > n.id OR (o.notification_id = n.notification_id AND o.status IN ('delivered', 'read', 'pending', 'sending'))))
 ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 
+-- callbacks_since --
+SELECT status, COUNT(*) AS times FROM callbacks WHERE transport = :transport AND created_at >= :since GROUP BY status
+
 -- event_of_key --
 SELECT * FROM webhook_events WHERE event_id = :key OR record_id = :record ORDER BY id DESC LIMIT :most
 
