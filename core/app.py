@@ -20,12 +20,13 @@ from starlette.types import Receive, Scope, Send
 from core import hooks as plugin_hooks
 from core.config import Configuration
 from core.endpoints import Endpoints
-from core.errors import ConfigError, StoreError, VestnikError
+from core.errors import StoreError, VestnikError
 from core.failpoint import reach
 from core.hooks import Hooks
 from core.log import keep_secret
 from core.page import page
 from core.reload import Reloader
+from core.review import review
 from core.runtime import Clock, Runtime, utc_now
 from core.spool import Spool
 from core.store import beside, open_store
@@ -33,7 +34,6 @@ from core.store.inbox import NewEvent
 from core.worker import Worker
 
 log = logging.getLogger("vestnik.app")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MOST_PROCESSES = 64
 _DRAIN_EVERY = 2.0  # seconds between tries to hand the spool over
 
@@ -83,12 +83,12 @@ class Vestnik:
 
     def _apply(self, config: Configuration, hooks: Hooks) -> None:
         self.config, self.hooks = config, hooks
-        self.warnings = open_sources(config, hooks)
+        self.warnings = review(config, hooks)
         self.short_way = {f"/webhook/{plugin.short}": plugin.short for plugin in hooks.stage("source")}
 
     def _fits(self, config: Configuration, hooks: Hooks) -> None:
         """Raises `VestnikError` for a configuration that this server cannot take up."""
-        open_sources(config, hooks)
+        review(config, hooks)
         operator_token(config)
 
     def _in_force(self, config: Configuration, hooks: Hooks) -> None:
@@ -189,22 +189,6 @@ def create_app(
     app = _App(routes=routes, lifespan=lifespan)
     app.state.vestnik = vestnik
     return app
-
-
-def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
-    """A sentence for each source without a secret. Raises `ConfigError` where such a one would listen to the whole world."""
-    sentences = []
-    for plugin in hooks.stage("source"):
-        found = plugin.config_for(None) or plugin.config_class()  # a webhook names no salon before it is read
-        if not hasattr(found, "secret") or (found.secret and found.secret != "none"):  # noqa: S105
-            continue
-        if not found.secret and config.server.host not in LOOPBACK:
-            raise ConfigError(
-                f"{config.path} [source.{plugin.short}] secret: none is set, and [server] host {config.server.host} is open to the world; "
-                f'set one, or write secret = "none" if that is meant'
-            )
-        sentences.append(f"[source.{plugin.short}] has no secret: whoever knows the address can post events")
-    return sentences
 
 
 def own_spool(config: Configuration) -> Spool:

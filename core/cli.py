@@ -98,15 +98,18 @@ def worker(config: ConfigFile = DEFAULT) -> None:
 
 async def _work(path: Path) -> None:
     from core.reload import Reloader
+    from core.review import ways
     from core.worker import Worker
 
     config, hooks = loaded(path)
+    for sentence in ways(config, hooks):
+        typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     store = await open_store(config.database.url, config.folder)
     run = Runtime(config, hooks, store)
     await plugin_hooks.start(hooks)
     works = Worker(run)
     await works.start()
-    reloader = Reloader(run, works)
+    reloader = Reloader(run, works, ways)
     reloader.start()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,12 +157,12 @@ def new(
 @cli.command()
 def check(config: ConfigFile = DEFAULT) -> None:
     """Read the configuration and every plugin it names; say what is wrong, or what is on."""
-    from core.app import open_sources
+    from core.review import review
 
     found, hooks = loaded(config)
     absolute(found.database.url, found.folder)
     asyncio.run(plugin_hooks.start(hooks))
-    for sentence in open_sources(found, hooks):
+    for sentence in review(found, hooks):
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     count = len(hooks.plugins)
     salons = f"{len(found.salons)} salons" if found.salons else "every salon"

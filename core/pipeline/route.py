@@ -54,6 +54,11 @@ def answer(hooks: Hooks, name: str | None, company_id: int | None) -> list[Hop]:
     return [] if plugin is None else [Hop(plugin, hooks.facts(plugin, company_id), plugin.account(company_id))]
 
 
+def carried(hooks: Hooks, company_id: int | None) -> set[str]:
+    """The channels that transports carry for this salon."""
+    return {hop.channel.name for plugin in hooks.stage("send") for hop in answer(hooks, plugin.short, company_id)}
+
+
 def bots(hooks: Hooks, company_id: int | None) -> list[Hop]:
     """The transports that clients bind by a link."""
     found = [hop for plugin in hooks.stage("send") if "link" in plugin.calls for hop in answer(hooks, plugin.short, company_id)]

@@ -1,0 +1,100 @@
+"""Whether a configuration and its plugins make sense together: a mistake stops the start, what is odd is a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core import discovery
+from core.config import Configuration, Route, near
+from core.errors import ConfigError
+from core.hooks import Hooks
+from core.pipeline import route
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_WISHED = Route().channels
+CHANNELS = frozenset({"whatsapp", "max", "telegram", "sms"})  # known without a transport that carries them
+
+
+def review(config: Configuration, hooks: Hooks) -> list[str]:
+    """What a person should know before the start. Raises `ConfigError` for what cannot be meant."""
+    return [*open_sources(config, hooks), *ways(config, hooks)]
+
+
+def ways(config: Configuration, hooks: Hooks) -> list[str]:
+    """The part of it that concerns whoever sends."""
+    return [*_channels(config, hooks), *_bots(hooks), *_alerts(config, hooks)]
+
+
+def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
+    """A sentence for each source without a secret. Raises `ConfigError` where such a one would listen to the whole world."""
+    sentences = []
+    for plugin in hooks.stage("source"):
+        found = plugin.config_for(None) or plugin.config_class()  # a webhook names no salon before it is read
+        if not hasattr(found, "secret") or (found.secret and found.secret != "none"):  # noqa: S105
+            continue
+        if not found.secret and config.server.host not in LOOPBACK:
+            raise ConfigError(
+                f"{config.path} [source.{plugin.short}] secret: none is set, and [server] host {config.server.host} is open to the world; "
+                f'set one, or write secret = "none" if that is meant'
+            )
+        sentences.append(f"[source.{plugin.short}] has no secret: whoever knows the address can post events")
+    return sentences
+
+
+def _channels(config: Configuration, hooks: Hooks) -> Iterator[str]:
+    """A name that is no channel is a mistake; a channel that nothing carries is passed over."""
+    known = CHANNELS | {name for company in _companies(config) for name in route.carried(hooks, company)}
+    for place, company, names in _named(config):
+        unknown = [name for name in names if name not in known]
+        if unknown and not _private_off(config):
+            raise ConfigError(f"{config.path} {place}: `{unknown[0]}` is no channel{near(unknown[0], known)}")
+        carried = route.carried(hooks, company)
+        if missing := [name for name in names if name not in carried]:
+            yield f"{place}: no transport that is on carries {', '.join(missing)}; such a channel is passed over"
+
+
+def _named(config: Configuration) -> Iterator[tuple[str, int | None, tuple[str, ...]]]:
+    """Every place that names channels: (place, salon, names). The built-in list is a wish, and named by nobody."""
+    for company in _companies(config):
+        below = f"salon.{company}." if company else ""
+        if company is None or company in config.routes:
+            chosen = config.route_of(company)
+            if chosen.channels is not _WISHED:
+                yield f"[{below}route] channels", company, chosen.channels
+            yield f"[{below}route] transport", company, tuple(chosen.transport)
+        if company is None or company in config.alerts:
+            yield f"[{below}alert] channels", company, config.alert_of(company).channels
+
+
+def _companies(config: Configuration) -> list[int | None]:
+    return [None, *config.salons]
+
+
+def _private_off(config: Configuration) -> bool:
+    """A transport that is off and not built in is not imported, so nobody knows which channel it would carry."""
+    tables = [config.tables, *config.overrides.values()]
+    named = {(name, table.get("enabled", True)) for entry in tables for name, table in entry.get("send", {}).items()}
+    return any(not on and name not in discovery.built_in("send") for name, on in named)
+
+
+def _bots(hooks: Hooks) -> Iterator[str]:
+    """A bot that believes no callback is never bound, and reaches nobody."""
+    for plugin in hooks.stage("send"):
+        for company, settings in plugin.configs.items():
+            secret = getattr(settings, "webhook_secret", None)
+            if settings is not None and secret == "" and hooks.facts(plugin, company or None).needs_binding:
+                below = f"salon.{company}." if company else ""
+                yield f"[{below}send.{plugin.short}] webhook_secret is not set: no callback is believed, so no client can bind the bot"
+
+
+def _alerts(config: Configuration, hooks: Hooks) -> Iterator[str]:
+    """An owner who is told over one account alone does not hear when that one is out of order."""
+    for company in _companies(config):
+        if config.alert_of(company).phone is None or (company is not None and company not in config.alerts):
+            continue
+        place = f"[salon.{company}.alert]" if company else "[alert]"
+        ways = {(hop.plugin.short, hop.account) for hop in route.alert(hooks, config, company, "alert silent")}
+        if not ways:
+            yield f"{place} has a phone, and no transport that is on carries a channel of it: the owner is told nothing"
+        elif len(ways) == 1:
+            yield f"{place} has one channel that works: when it is out of order, the owner is not told"
