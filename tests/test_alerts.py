@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ def test_it_counts_as_no_clients_message(both: Play) -> None:
     """The owner is a client too: the alert is in no statistic, not in the frequency cap, and does not choose their channel."""
 
     async def story(app: Stage) -> None:
-        await app.vestnik.run.alerts.out_of_order("telegram", 0, "the token is not accepted")
+        await app.vestnik.run.alerts.tell(Cause("silent", "yclients", 962302), "Проверьте вебхуки", 962302, "none comes")
         await app.settle()
         await app.delivered("smsc")
         await app.settle(60)
@@ -251,10 +251,12 @@ def test_it_counts_as_no_clients_message(both: Play) -> None:
         assert await app.rows("SELECT * FROM notification_stats_24h") == []
         ((person,),) = (await app.vestnik.run.store.decisions.people([(OWNER, 962302)], app.clock()),)
         assert (person.contact.sent_at, person.won_channel) == ((), None)
-        await app.book(phone=OWNER)
+        await app.book(phone=OWNER, visit=app.clock() + timedelta(days=2))
         assert [(row["channel"], row["status"]) for row in await app.messages()][1:] == [("whatsapp", "sent")]
+        assert [row["total_sent"] for row in await app.rows("SELECT total_sent FROM notification_stats_24h")] == [1]
 
-    both(story, "green_api", "smsc", alert={**ALERT, "channels": ["sms"]}, filter={"frequency_cap": {"messages": 1}})
+    now = datetime.now(UTC)  # the statistics are those of the database's own last 24 hours
+    both(story, "green_api", "smsc", now=now, alert={**ALERT, "channels": ["sms"]}, filter={"frequency_cap": {"messages": 1}})
 
 
 def test_no_rule_keeps_it_back(both: Play) -> None:

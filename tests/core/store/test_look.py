@@ -95,6 +95,10 @@ def test_bodies_that_are_gone_are_not_walked_over_again(database_url: str, monke
         assert await store.look.prune(NOW + timedelta(hours=1), 90 * DAY, 30 * DAY) == {"prune_bodies": 1}
         assert asked == [(NOW - 30 * DAY, 1)]
         assert [row["payload"] for row in await rows(store, "SELECT payload FROM webhook_events")] == [None] * 31
+        await execute(
+            store, "UPDATE webhook_events SET payload = '{}' WHERE event_id = 'evt_0'"
+        )  # would be seen by who walks there
+        assert await store.look.prune(NOW + timedelta(hours=2), 90 * DAY, 30 * DAY) == {}
 
     keep(database_url, story)
 
