@@ -15,6 +15,7 @@ import httpx
 from rich.console import Console
 
 from core import config as configuration
+from core import discovery
 from core import hooks as plugin_hooks
 from core.app import Vestnik, create_app
 from core.demo_plugins import asked, gateways, guests, routed, switch_on
@@ -24,7 +25,6 @@ from core.model import Example
 
 _SALON = {"name": "Барбершоп", "address": "Малаховка, Южная улица, 38", "phone": "+74950000000", "timezone": "Europe/Moscow"}
 _PHONE = "+79000000088"  # of the recorded client
-_CHANNELS = ("whatsapp", "max", "telegram", "sms")
 _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
 
@@ -59,7 +59,7 @@ def demo_tables(base: Path, folder: Path, port: int, transport: dict[str, dict[s
     raw.setdefault("filter", {}).setdefault("settle", {})["wait"] = "100ms"
     raw["send"] = transport or {"console": {}}
     if transport:
-        raw["route"] = {"channels": list(_CHANNELS)}
+        raw["route"] = {"channels": list(discovery.channels())}
         raw["filter"].setdefault("recent_chat", {})["enabled"] = False  # the demo's client has just said hello
     raw["salon"] = {"962302": _SALON}
     return raw

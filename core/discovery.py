@@ -73,6 +73,12 @@ def built_in(stage: str) -> set[str]:
     return {module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")}
 
 
+def channels() -> tuple[str, ...]:
+    """The channels that built-in transports carry, known while those are off and not imported."""
+    words: tuple[str, ...] = importlib.import_module(f"{BUILT_IN}.send").CHANNELS
+    return words
+
+
 def folders(config: Configuration) -> list[Path]:
     """The private folders, absolute. Raises `PluginError` for one that is not there."""
     result = []

@@ -12,7 +12,6 @@ from core.pipeline import route
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _WISHED = Route().channels
-CHANNELS = frozenset({"whatsapp", "max", "telegram", "sms"})  # known without a transport that carries them
 
 
 def review(config: Configuration, hooks: Hooks) -> list[str]:
@@ -43,7 +42,7 @@ def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
 
 def _channels(config: Configuration, hooks: Hooks) -> Iterator[str]:
     """A name that is no channel is a mistake; a channel that nothing carries is passed over."""
-    known = CHANNELS | {name for company in _companies(config) for name in route.carried(hooks, company)}
+    known = {*discovery.channels()} | {name for company in _companies(config) for name in route.carried(hooks, company)}
     for place, company, names in _named(config):
         unknown = [name for name in names if name not in known]
         if unknown and not _private_off(config):
