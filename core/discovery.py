@@ -11,9 +11,11 @@ import os
 import pkgutil
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from core.config import STAGES, Configuration, near
 from core.errors import PluginError
@@ -94,9 +96,16 @@ def _private(stage: str, name: str, config: Configuration) -> list[Path]:
     return [file for folder in folders(config) if (file := folder / stage / f"{name}.py").is_file()]
 
 
+class _Fresh(SourceFileLoader):
+    """Compiles a private file each time: a cache knows it by its size and the second of its change, and its author saves it oftener."""
+
+    def path_stats(self, path: str) -> NoReturn:
+        raise OSError(f"{path} is not cached")
+
+
 def import_file(file: Path, name: str, place: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None, file
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Fresh(name, str(file)))
+    assert spec is not None, file
     return _run(importlib.util.module_from_spec(spec), place)
 
 

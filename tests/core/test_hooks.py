@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -275,6 +276,14 @@ def test_every_hook_is_checked(bench: Bench, hook: str) -> None:
     assert (
         written(kinds[0], f"{hook}s", *offered) == f"{stage}.x: `{hook}s` is no hook of the stage {stage}, did you mean `{hook}`?"
     )
+
+
+def test_a_file_saved_twice_in_a_second_is_read_as_it_stands(bench: Bench) -> None:
+    """Its author saves and looks, saves and looks: a version of the same size and second is no older one."""
+    for name in ("abc", "xyz"):
+        file = bench.plugin("filter.x", f"{HEAD}@hookimpl\ndef filter({name}):\n    pass\n")
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        assert f"unknown argument `{name}`" in bench.mistake("[filter.x]")
 
 
 NEEDED = {"receive": "request", "normalize": "received", "filter": "case", "parts": "notice", "render": "notice", "send": "message", "callback": "request", "check": "attempt", "record": "outcome"}  # fmt: skip
