@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 
 from core.model import Contact
 from core.store.engine import Engine, Lane, Tx
-from core.store.rows import Decision, Key, Known, Lease, Notification, known_row, write_booking
+from core.store.rows import Decision, JournalLine, Key, Known, Lease, Notification, known_row, write_booking
 from core.store.values import when
 
 _LATELY = timedelta(days=7)
@@ -55,14 +55,10 @@ class Decisions:
         if not rows:
             return [People(Contact()) for _ in asked]
         now = asked[0][2]
-        contacts: dict[int, list[Any]] = {}
-        for row in await tx.fetch("known_contacts", rows):
-            contacts.setdefault(row["n"], []).append(row)
-        sent: dict[int, list[datetime]] = {}
-        for row in await tx.fetch("sent_lately", rows, since=now - _LATELY):
-            if (at := when(row["sent_at"])) is not None:
-                sent.setdefault(row["n"], []).append(at)
-        return [_person(phone, contacts.get(n, []), sent.get(n, []), now) for n, (phone, _, _) in enumerate(asked)]
+        found: dict[int, list[Any]] = {}
+        for row in await tx.fetch("known_people", rows, since=now - _LATELY):
+            found.setdefault(row["n"], []).append(row)
+        return [_person(phone, found.get(n, []), now) for n, (phone, _, _) in enumerate(asked)]
 
     async def save(self, decisions: Sequence[Decision]) -> list[Saved]:
         """Write decisions, each whole or not at all."""
@@ -80,11 +76,6 @@ class Decisions:
         if replaced:
             await tx.fetch("supersede", replaced, now=now)
             await tx.fetch("end_fallbacks", replaced)
-        numbers: dict[str, int] = {}
-        if added := [
-            notification_values(decision.notification, decision.lease) for decision in kept if decision.notification is not None
-        ]:
-            numbers = {row["notification_id"]: row["id"] for row in await tx.fetch("add_notifications", added)}
         ends = [end for decision in kept for end in decision.ends]
         rows = [
             {
@@ -112,9 +103,18 @@ class Decisions:
             if not ok
             for end in decision.ends
         ]
-        if rows:
-            await tx.fetch("close_events", rows, now=now)
-        await add_journal(tx, [line for decision in kept for line in decision.journal])
+        added = [
+            notification_values(decision.notification, decision.lease) for decision in kept if decision.notification is not None
+        ]
+        written = await tx.in_order(
+            {
+                "close_events": rows,
+                "add_journal": journal_values(line for decision in kept for line in decision.journal),
+                "add_notifications": added,
+            },
+            now=now,
+        )
+        numbers = {row["notification_id"]: row["id"] for row in written} if added else {}
         return [Saved(ok, _number(decision, numbers)) for decision, ok in zip(decisions, won, strict=True)]
 
     async def _save_bookings(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
@@ -126,11 +126,12 @@ class Decisions:
         return [decision.state is None or decision.state.key in saved for decision in decisions]
 
 
-def _person(phone: str | None, rows: list[Any], sent: list[datetime], now: datetime) -> People:
+def _person(phone: str | None, rows: list[Any], now: datetime) -> People:
+    sent = tuple(at for row in rows if (at := when(row["sent_at"])))
     wrote = max((at for row in rows if (at := when(row["wrote_at"]))), default=None)
     opted = max((at for row in rows if (at := when(row["opted_out_at"]))), default=None)
     winners = [(at, row["won_channel"]) for row in rows if (at := when(row["won_at"])) and now - at <= _WON_FOR]
-    return People(Contact(phone, wrote, opted, tuple(sent)), max(winners)[1] if winners else None)
+    return People(Contact(phone, wrote, opted, sent), max(winners)[1] if winners else None)
 
 
 def _state_values(state: Known, at: datetime) -> dict[str, Any]:
@@ -172,6 +173,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-async def add_journal(tx: Tx, lines: Sequence[Any]) -> None:
+def journal_values(lines: Iterable[JournalLine]) -> list[dict[str, Any]]:
+    return [msgspec.structs.asdict(line) for line in lines]
+
+
+async def add_journal(tx: Tx, lines: Sequence[JournalLine]) -> None:
     if lines:
-        await tx.fetch("add_journal", [msgspec.structs.asdict(line) for line in lines])
+        await tx.fetch("add_journal", journal_values(lines))

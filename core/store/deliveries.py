@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from core.model import Booking
-from core.store.decisions import add_journal, notification_values
-from core.store.engine import Engine, Lane, Tx, statement
+from core.store.decisions import add_journal, journal_values, notification_values
+from core.store.engine import Engine, Lane, Tx, one_statement, statement
 from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
 from core.store.values import when
 
@@ -92,10 +92,9 @@ class Deliveries:
         """(row, text, state told, state known before) → whether the row is still ours and may leave now."""
         return await self._work.submit(self._mark_sending, [(*entry, now, now + lease) for entry in rows])
 
+    @one_statement("postgresql")
     async def _mark_sending(self, tx: Tx, rows: list[Any]) -> list[bool]:
         touched = [_key_values(key) for row, *_ in rows if (key := row.state_key) is not None]
-        if touched:
-            await tx.fetch("touch_bookings", touched)
         values = [
             {
                 "id": row.id,
@@ -109,7 +108,8 @@ class Deliveries:
             }
             for row, text, told, before, _, _ in rows
         ]
-        marked = {row["id"] for row in await tx.fetch("mark_sending", values, now=rows[0][4], until=rows[0][5])}
+        found = await tx.in_order({"touch_bookings": touched, "mark_sending": values}, now=rows[0][4], until=rows[0][5])
+        marked = {row["id"] for row in found}
         return [row.id in marked for row, *_ in rows]
 
     async def finish(self, ends: Sequence[Finish]) -> list[bool]:
@@ -124,22 +124,23 @@ class Deliveries:
         return [end.row.id in done for end in ends]
 
     async def _follow(self, tx: Tx, ends: Sequence[Finish], now: datetime) -> None:
-        moved = [_told_values(end.row) for end in ends if end.announce and end.row.state_key is not None]
-        if moved:
-            await tx.fetch("move_announced", moved, now=now)
         tried = [_told_values(end.row) for end in ends if end.attempted and end.row.state_key is not None]
         if tried:
             await tx.fetch("note_attempted", tried, now=now)
-        if following := [notification_values(end.next) for end in ends if end.next is not None]:
-            await tx.fetch("add_notifications", following)
         judged = [
             {"event_id": end.row.event_id, "status": end.event[0], "rule": end.event[1], "reason": end.event[2]}
             for end in ends
             if end.event is not None
         ]
-        if judged:
-            await tx.fetch("judge_event", judged)
-        await add_journal(tx, [line for end in ends for line in end.journal])
+        await tx.in_order(
+            {
+                "move_announced": [_told_values(end.row) for end in ends if end.announce and end.row.state_key is not None],
+                "judge_event": judged,
+                "add_journal": journal_values(line for end in ends for line in end.journal),
+                "add_notifications": [notification_values(end.next) for end in ends if end.next is not None],
+            },
+            now=now,
+        )
 
     async def lapse(self, now: datetime, ends_of: Any, held: Mapping[int, int]) -> list[Finish]:
         """Requests that were open when their worker died become unclear; announced moves in the same transaction.

@@ -50,6 +50,22 @@ class Tx:
             values["rows"] = pack(rows, query.times)
         return await self.run(query, values)
 
+    async def in_order(self, steps: Mapping[str, Sequence[Mapping[str, Any]]], **values: Any) -> list[Row]:
+        """Several statements, each with its batch, one after another; empty batches are left out. The answer is the last one's.
+
+        PostgreSQL does them as one: none may read what another of them writes, nor change the same row.
+        """
+        steps = {name: rows for name, rows in steps.items() if rows}
+        names = tuple(steps)
+        if self.dialect == "sqlite" or len(names) < 2:
+            found: list[Row] = []
+            for name, rows in steps.items():
+                found = await self.fetch(name, rows, **values)
+            return found
+        query = _together(names)
+        batches = {f"rows_{place}": pack(rows, self._queries[name].times) for place, (name, rows) in enumerate(steps.items())}
+        return await self.run(query, {**values, **batches})
+
     async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
         raw = self._connection.raw_connection
         if self.dialect == "sqlite":
@@ -63,6 +79,12 @@ class Tx:
         """Several statements without parameters (migrations, pragmas)."""
         for statement in sql.statements(text):
             await self._connection.raw_connection.execute(statement)
+
+
+@functools.cache
+def _together(names: tuple[str, ...]) -> sql.Query:
+    found = sql.queries("postgresql")
+    return sql.in_order([found[name] for name in names])
 
 
 def _sqlite_value(value: Any) -> Any:
@@ -79,13 +101,18 @@ def statement(name: str) -> Job:
     async def job(tx: Tx, asked: list[dict[str, Any]]) -> list[Any]:
         return [await tx.fetch(name, **values) for values in asked]
 
+    job.once_for_each = True  # type: ignore[attr-defined]
     return job
 
 
-def one_statement(job: JobOf) -> JobOf:
-    """Mark a job that runs one statement, whatever it is given: such a statement commits by itself, so nothing waits for a BEGIN and a COMMIT."""
-    job.one_statement = True  # type: ignore[attr-defined]
-    return job
+def one_statement(*dialects: sql.Dialect) -> Callable[[JobOf], JobOf]:
+    """Mark a job that runs one statement there, whatever it is given: such a statement commits by itself, so nothing waits for a BEGIN and a COMMIT."""
+
+    def mark(job: JobOf) -> JobOf:
+        job.one_statement = dialects  # type: ignore[attr-defined]
+        return job
+
+    return mark
 
 
 class _Waiting:
@@ -182,7 +209,7 @@ class Lane:
         for waiting in batch:
             jobs.setdefault(waiting.job, []).append(waiting)
         answers: list[tuple[_Waiting, list[Any]]] = []
-        bare = self._reads or (len(jobs) == 1 and getattr(batch[0].job, "one_statement", False))
+        bare = self._reads or (len(jobs) == 1 and _is_one_statement(batch, tx.dialect))
         async with contextlib.nullcontext() if bare else self._engine.transaction(tx):
             for job, group in jobs.items():
                 said = await job(tx, [row for waiting in group for row in waiting.rows])
@@ -197,6 +224,14 @@ class Lane:
     def _fail_all(self, error: Exception) -> None:
         batch, self._waiting, self._rows = self._waiting, [], 0
         _tell(batch, error)
+
+
+def _is_one_statement(batch: list[_Waiting], dialect: sql.Dialect) -> bool:
+    """Whether what waits, all for the same job, is one statement."""
+    job = batch[0].job
+    if getattr(job, "once_for_each", False):
+        return len(batch) == 1 and len(batch[0].rows) == 1
+    return dialect in getattr(job, "one_statement", ())
 
 
 def _is_dead(raw: Any) -> bool:

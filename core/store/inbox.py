@@ -62,7 +62,7 @@ class Inbox:
         """Store; returns after the commit. An event that is known is counted on its row."""
         return await self._intake.submit(self._receive, list(events))
 
-    @one_statement
+    @one_statement("sqlite", "postgresql")
     async def _receive(self, tx: Tx, events: list[NewEvent]) -> list[Stored]:
         """One statement for all. The same event twice in one batch is folded first: one statement touches a row once."""
         folded: dict[str, dict[str, Any]] = {}
@@ -106,29 +106,15 @@ class Inbox:
 
     async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int) -> list[EventRow]:
         """Take undecided events that are due, and every other undecided event of the same bookings; not what was claimed in vain."""
-        found = await self._work.submit(self._claim, [(owner, token, now, now + lease, most)])
-        return found[0]  # type: ignore[no-any-return]
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "most": most}
+        found = await self._work.submit(statement("claim_events"), [values])
+        return [event_row(row) for row in found[0]]
 
     async def claim_suspect(self, owner: str, token: int, now: datetime, lease: timedelta) -> list[EventRow]:
         """Take one event that was claimed in vain and may have killed its worker; none where none is due."""
         values = {"owner": owner, "token": token, "now": now, "until": now + lease}
         found = await self._work.submit(statement("claim_suspect_event"), [values])
         return [event_row(row) for row in found[0]]
-
-    async def _claim(self, tx: Tx, asked: list[tuple[str, int, datetime, datetime, int]]) -> list[list[EventRow]]:
-        answers = []
-        for owner, token, now, until, most in asked:
-            lease: dict[str, Any] = {"owner": owner, "token": token, "now": now, "until": until}
-            found = await tx.fetch("claim_events", most=most, **lease)
-            rows = [event_row(row) for row in found]
-            bookings = {row.key for row in rows if row.key is not None and not row.is_test}
-            if bookings:
-                wanted = [
-                    {"source": key.source, "company_id": key.company_id, "record_id": key.record_id} for key in bookings if key
-                ]
-                rows += [event_row(row) for row in await tx.fetch("claim_peers", wanted, **lease)]
-            answers.append(rows)
-        return answers
 
     async def next_due(self, now: datetime) -> datetime | None:
         """When the next undecided event is due."""

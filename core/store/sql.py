@@ -12,8 +12,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Literal
 
@@ -25,7 +26,7 @@ _UNCOUNTED = re.compile(r"@uncounted\((\w+), (\w+)\);\n")
 _AT = re.compile(r"@at\((\w+)\)")
 _EACH = re.compile(r"@each\(([\w.]+), (\w+)\)")
 _ITEM = re.compile(r"@item\(([\w.]+), (\d+)\)")
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 _TYPES = {"bigint": "bigint", "int": "integer", "text": "text", "time": "timestamptz", "bool": "boolean"}
 
 _WORDS: Mapping[Dialect, Mapping[str, str]] = {
@@ -82,15 +83,37 @@ def _rows_postgresql(found: re.Match[str]) -> str:
 class Query:
     """One statement of one database: its text, the order of its parameters ("$1" knows no names), and the columns of its batch that are times."""
 
-    __slots__ = ("names", "text", "times")
+    __slots__ = ("names", "source", "text", "times")
 
     def __init__(self, text: str, dialect: Dialect) -> None:
+        self.source = text
         expanded = expand(text, dialect)
         self.times = sorted({name for batch in _ROWS.finditer(text) for name, kind in _columns(batch) if kind == "time"})
         self.names: list[str] = list(dict.fromkeys(_PARAMETER.findall(expanded)))
         numbers = {name: f"${place}" for place, name in enumerate(self.names, 1)}
         to_number: Callable[[re.Match[str]], str] = lambda found: numbers[found[1]]  # noqa: E731
         self.text = expanded if dialect == "sqlite" else _PARAMETER.sub(to_number, expanded)
+
+
+def in_order(steps: Sequence[Query]) -> Query:
+    """Several statements of PostgreSQL, each with a batch, as one: it needs one answer where they would need one each, and commits by itself.
+
+    They are done in this order, because the batch of each waits until all rows of the one before are written; but all see the
+    database as it was before the first, and a row may be changed by one of them alone. The answer is the last one's. The batches
+    are the parameters `rows_0`, `rows_1`, …
+    """
+    named = []
+    for place, step in enumerate(steps):
+        text = _ROWS.sub(functools.partial(_rows_after, place), step.source)
+        answers = "" if "RETURNING" in text else " RETURNING 1"
+        named.append(text + answers)
+    *before, last = named
+    return Query(f"WITH {', '.join(f'step_{place} AS ({text})' for place, text in enumerate(before))} {last}", "postgresql")
+
+
+def _rows_after(place: int, found: re.Match[str]) -> str:
+    batch = _rows_postgresql(found).replace(":rows", f":rows_{place}")
+    return f"(SELECT * FROM {batch} WHERE (SELECT COUNT(*) FROM step_{place - 1}) >= 0) AS {found[1]}" if place else batch
 
 
 def queries(dialect: Dialect) -> dict[str, Query]:

@@ -20,17 +20,23 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
                   AND e.status IN ('received', 'deferred') AND e.digest = r.digest)
 
 -- claim_events --
--- What is due, except bookings with a request open at a gateway: they are decided when its fate is known.
--- What was claimed in vain may have killed its worker: it is tried alone (below).
-UPDATE webhook_events
-SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
-WHERE id IN (
-    SELECT e.id FROM webhook_events e
+-- What is due, with the other undecided events of the same bookings: they are decided together. Not bookings with a request open at a
+-- gateway: they are decided when its fate is known. What was claimed in vain may have killed its worker: it is tried alone (below).
+WITH due AS (
+    SELECT e.id, e.source, e.company_id, e.record_id, e.is_test FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
       AND e.claims = 0
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
+UPDATE webhook_events
+SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
+WHERE id IN (
+    SELECT id FROM due
+    UNION SELECT e.id FROM due d
+    JOIN webhook_events e ON e.source = d.source AND e.company_id = d.company_id AND e.record_id = d.record_id
+    WHERE NOT d.is_test AND NOT e.is_test AND e.status IN ('received', 'deferred') AND e.claims = 0)
+  AND (lease_until IS NULL OR lease_until < :now)
 RETURNING *
 
 -- claim_suspect_event --
@@ -44,16 +50,6 @@ WHERE id IN (
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.claims, e.due_at, e.id LIMIT 1 @skip_locked)
-RETURNING *
-
--- claim_peers --
--- The other undecided events of the same bookings: they are decided together, but for those that are tried alone.
-UPDATE webhook_events
-SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
-WHERE id IN (
-    SELECT e.id FROM @rows r(source text, company_id bigint, record_id bigint)
-    JOIN webhook_events e ON e.source = r.source AND e.company_id = r.company_id AND e.record_id = r.record_id
-    WHERE e.status IN ('received', 'deferred') AND (e.lease_until IS NULL OR e.lease_until < :now) AND NOT e.is_test AND e.claims = 0)
 RETURNING *
 
 -- orphan_events --
