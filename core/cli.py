@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from rich.console import Console
 
-from core import catalogue, log, show
+from core import catalogue, collector, log, show
 from core import config as configuration
 from core import hooks as plugin_hooks
 from core.config import Configuration
@@ -79,6 +79,7 @@ def serve(
         typer.secho(f"warning: {sentence}", fg="yellow", err=True)
     server = make_server(app, found.server.host, found.server.port)
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.vestnik.problem is None)  # it would print a traceback
+    collector.rest()
     try:
         server.run()
     except SystemExit:
@@ -93,6 +94,7 @@ def worker(config: ConfigFile = DEFAULT) -> None:
     import uvloop
 
     log.set_up()
+    collector.rest()
     uvloop.run(_work(config))
 
 

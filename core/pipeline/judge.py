@@ -241,7 +241,8 @@ class Judge:
         )
 
     def _replaces(self, reason: str) -> str | None:
-        return reason if self.known.open is not None or self.before is not None else None
+        """Nothing waits and nothing is watched for a booking that was never seen."""
+        return reason if self.known.open is not None or self.known.seen else None
 
     @property
     def _kept_known(self) -> Known | None:
