@@ -8,6 +8,9 @@
 @seconds(a, b)  @yesterday    arithmetic on times
 @each(a.b, c)  @item(d.e, 0)  the entries of the list under a key of a JSON text; one entry of a list
 @uncounted(table, column)     the planner shall keep no statistics of this column
+
+A condition on `claims + 0` or `status || ''` holds a column back from the planner: it shall find rows by another key, and not walk
+through all that waits because little was waiting when it last looked.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ UNION ALL
 SELECT r.n, NULL, NULL, NULL, NULL, n.sent_at
 FROM @rows r(n int, phone text, company_id bigint)
 JOIN booking_notifications n ON n.phone = r.phone AND n.sent_at > :since
-WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step = 0 AND n.source <> 'vestnik'
+WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step + 0 = 0 AND n.source <> 'vestnik'
 ORDER BY sent_at
 
 -- save_bookings --

@@ -57,7 +57,7 @@ UPDATE booking_notifications
 SET status = 'sending', channel = r.channel, transport = r.transport, account = r.account, message = r.message, told = r.told, known_before = r.known_before, attempts = booking_notifications.attempts + 1,
     lease_until = :until, sent_at = :now
 FROM @rows r(id bigint, token bigint, channel text, transport text, account bigint, message text, told text, known_before text)
-WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token AND booking_notifications.status = 'pending'
+WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token AND booking_notifications.status || '' = 'pending'
   AND booking_notifications.lease_until IS NOT NULL
 RETURNING booking_notifications.id
 
@@ -116,7 +116,7 @@ UPDATE booking_notifications SET due_at = :now WHERE status = 'pending' AND due_
 -- renew_notifications --
 UPDATE booking_notifications SET lease_until = :until FROM @rows r(id bigint, token bigint)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
-  AND booking_notifications.status IN ('pending', 'sending') AND booking_notifications.lease_until IS NOT NULL
+  AND booking_notifications.status || '' IN ('pending', 'sending') AND booking_notifications.lease_until IS NOT NULL
 
 -- lapsed --
 -- A request was open when its worker died: nobody knows whether it was taken.

@@ -35,7 +35,7 @@ WHERE id IN (
     SELECT id FROM due
     UNION SELECT e.id FROM due d
     JOIN webhook_events e ON e.source = d.source AND e.company_id = d.company_id AND e.record_id = d.record_id
-    WHERE NOT d.is_test AND NOT e.is_test AND e.status IN ('received', 'deferred') AND e.claims = 0)
+    WHERE NOT d.is_test AND NOT e.is_test AND e.status IN ('received', 'deferred') AND e.claims + 0 = 0)
   AND (lease_until IS NULL OR lease_until < :now)
 RETURNING *
 
@@ -71,7 +71,7 @@ UPDATE webhook_events SET due_at = :now WHERE status IN ('received', 'deferred')
 -- renew_events --
 UPDATE webhook_events SET lease_until = :until FROM @rows r(id bigint, token bigint)
 WHERE webhook_events.id = r.id AND webhook_events.lease_token = r.token AND webhook_events.lease_until IS NOT NULL
-  AND webhook_events.status IN ('received', 'deferred')
+  AND webhook_events.status || '' IN ('received', 'deferred')
 
 -- release_events --
 UPDATE webhook_events SET lease_owner = NULL, lease_until = NULL, claims = 0 WHERE lease_owner = :owner AND status IN ('received', 'deferred')

@@ -13,11 +13,11 @@ import pytest
 
 from core.model import Received
 from core.pipeline import receive
-from core.store import Full, Store
+from core.store import Full, Store, sql
 from core.store.engine import Engine
 from core.store.inbox import Stored
 from core.store.rows import Key
-from tests.conftest import Driver, body
+from tests.conftest import Driver, body, fresh_postgres
 from tests.core.store.kit import LEASE, NOW, an_arrival, execute, keep, rows
 
 
@@ -249,3 +249,25 @@ def test_the_least_suspect_is_tried_first(database_url: str) -> None:
         assert order == ["evt_2", "evt_3", "evt_1"]
 
     keep(database_url, story)
+
+
+def test_a_long_queue_is_not_walked_through_for_each_booking(postgres_url: str) -> None:
+    """What a batch costs does not grow with what waits behind it. (The planner, which knows no statistics here, would rather walk.)"""
+    waiting, batch = 3_000, 100
+    events = [an_arrival(f"evt_{n}", record_id=n, at=NOW - timedelta(microseconds=waiting - n)) for n in range(waiting)]
+
+    async def story(store: Store) -> None:
+        await store.inbox.receive(events)
+        query, values = sql.queries("postgresql")["claim_events"], {"owner": "w", "token": 1, "now": NOW, "until": NOW + LEASE}
+        async with store.engine.connection() as connection:
+            raw, given = connection.raw_connection, [{**values, "most": batch}[name] for name in query.names]
+            plan = json.loads(await raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}", *given))
+        assert 0 < touched(plan[0]["Plan"]) < 20 * batch
+
+    keep(asyncio.run(fresh_postgres(postgres_url)), story, alone=False)
+
+
+def touched(node: dict[str, Any]) -> float:
+    """Rows that a plan has looked at, those included that it then threw away."""
+    rows = node["Actual Rows"] + sum(node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Join Filter"))
+    return float(rows * node["Actual Loops"]) + sum(touched(part) for part in node.get("Plans", []))
