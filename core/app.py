@@ -13,18 +13,16 @@ from random import Random
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core import hooks as plugin_hooks
 from core.config import Configuration
-from core.endpoints import Endpoints
+from core.endpoints import routes
+from core.endpoints.webhooks import webhook
 from core.errors import StoreError, VestnikError
 from core.failpoint import reach
 from core.hooks import Hooks
 from core.log import keep_secret
-from core.page import page
 from core.reload import Reloader
 from core.review import review
 from core.runtime import Clock, Runtime, utc_now
@@ -61,7 +59,6 @@ class Vestnik:
         self.now = now
         self.has_worker, self._follow = with_worker, follow
         self._apply(config, hooks)
-        self.endpoints = Endpoints(self)
         self._chance = chance
         self.problem: VestnikError | None = None  # why the start was refused
 
@@ -140,7 +137,7 @@ class _App(Starlette):
             await super().__call__(scope, receive, send)
             return
         scope["path_params"] = {"source": source}
-        answer = await vestnik.endpoints.webhook(Request(scope, receive, send))
+        answer = await webhook(vestnik, Request(scope, receive, send))
         await answer(scope, receive, send)
 
 
@@ -171,22 +168,7 @@ def create_app(
         finally:
             await vestnik.stop()
 
-    async def console(request: Request) -> Response:
-        return await page(vestnik, request)
-
-    to = vestnik.endpoints
-    routes = [
-        Route("/webhook/{source}", to.webhook, methods=["GET", "POST"]),
-        Route("/webhook/{source}/events", to.webhook, methods=["GET", "POST"]),
-        Route("/webhook/{source}/test", to.test, methods=["POST"]),
-        Route("/callback/{transport}", to.callback, methods=["GET", "POST"]),
-        Route("/activity", to.activity, methods=["POST"]),
-        Route("/health", to.health),
-        Route("/ready", to.ready),
-        Route("/metrics", to.metrics),
-        Route("/", console, methods=["GET", "POST"]),
-    ]
-    app = _App(routes=routes, lifespan=lifespan)
+    app = _App(routes=routes(vestnik), lifespan=lifespan)
     app.state.vestnik = vestnik
     return app
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core import dev
+from core.cli import dev
 from tests.core.test_hooks import RULE, Bench
 from tests.test_cli import PLAIN, environment, until
 from tests.test_delivery import free_port
@@ -86,7 +86,7 @@ def test_what_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.syspath_prepend(str(package.parent))
     bench.file.write_text('[plugins]\npath = ["mine"]\n[filter.guest]\nmodule = "salon_rules.guest"\n', encoding="utf-8")
     found = set(dev.stamps(bench.file))
-    root = Path(dev.__file__).parents[1]
+    root = Path(dev.__file__).parents[2]
     assert {bench.file, rule, package / "guest.py", root / "core" / "app.py", root / "plugins" / "filter" / "stale.py"} <= found
     assert beside not in found
     bench.file.write_text("[filter\n", encoding="utf-8")  # what cannot be read is watched all the same

@@ -142,7 +142,7 @@ def test_a_private_source_keeps_its_secret(play: Play) -> None:
 RULES = sorted(file.stem for file in (ROOT / "plugins" / "filter").glob("[!_]*.py"))
 ENGLISH = {"settle", "stale", "unchanged"}  # words that comments may use; a rule is meant where they stand in quotes
 # The demo shows the shipped plugins, and the test kit speaks of them; what core itself folds or passes over bears the name of the rule that says why.
-APART = ("core/demo.py",)
+APART = ("core/cli/demo.py",)
 FOLDED = {("core/pipeline/judge.py", "settle"), ("core/pipeline/judge.py", "stale")}
 SOURCES = [
     (name, file.read_text(encoding="utf-8").splitlines())

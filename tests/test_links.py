@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from core.cli.link import make
 from core.errors import VestnikError
-from core.link import make
 from tests.test_cascade import OTHER, PHONE, Play, Stage, _play
 
 SITES = {"telegram": "https://t.me/salon_demo_bot?start=", "max": "https://max.ru/salon_demo_bot?start="}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core import config as configuration
-from core import hooks, new
+from core import hooks
+from core.cli import new
 from core.errors import VestnikError
 from tests.test_cli import environment, vestnik
 

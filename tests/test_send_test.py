@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from core.cli.send_test import TEXT, Trial
 from core.errors import VestnikError
-from core.send_test import TEXT, Trial
 from stand_ins import Scenario
 from tests.test_cascade import PHONE, Play, Stage, _play
 from tests.test_stop_words import CHANNELS
@@ -25,8 +25,8 @@ REPORTING = {**{name: kind for name, kind in CHANNELS.items() if name not in ("t
 @pytest.fixture
 def both(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """The app and its gateways on sockets, on both databases; the command looks and asks without taking its time."""
-    monkeypatch.setattr("core.send_test._LOOK", 0.01)
-    monkeypatch.setattr("core.send_test._ASK", 0.05)
+    monkeypatch.setattr("core.cli.send_test._LOOK", 0.01)
+    monkeypatch.setattr("core.cli.send_test._ASK", 0.05)
     monkeypatch.setattr("core.pipeline.callback._STATUS_WAITS", timedelta(0))
     now = datetime.now(UTC) + timedelta(minutes=1)  # the command has no clock but the real one
     return lambda story, *names, **options: asyncio.run(_play(database_url, tmp_path, story, names, now=now, **options))

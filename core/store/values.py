@@ -18,6 +18,13 @@ def when(value: Any) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def time_of(value: Any) -> datetime:
+    """The same, of a column that is never empty."""
+    found = when(value)
+    assert found is not None
+    return found
+
+
 @lru_cache(maxsize=4096)  # a batch names the same moments again and again
 def stamp(value: datetime) -> str:
     """A time as text: UTC, always with microseconds, so that text sorts as time."""

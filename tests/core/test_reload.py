@@ -85,7 +85,7 @@ def follow(bench: Bench, database_url: str, story: Story, addition: str = "") ->
 
         await story(app, write)
 
-    raw = configuration.tomllib.loads(bench.file.read_text(encoding="utf-8"))
+    raw = configuration.read(bench.file)
     drive(raw, bench.folder, run)
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 import core.app
-import core.endpoints
+import core.endpoints.webhooks
 import core.pipeline.decide
 import core.pipeline.send
 import core.store.inbox
@@ -31,7 +31,7 @@ from tests.conftest import NOON, Clock, Driver, body, fresh_postgres
 from tests.torture.scripted import Script
 
 MOSCOW = timezone(timedelta(hours=3))
-PLACES = (core.app, core.endpoints, core.pipeline.decide, core.pipeline.send, core.store.inbox)
+PLACES = (core.app, core.endpoints.webhooks, core.pipeline.decide, core.pipeline.send, core.store.inbox)
 LAPSED = timedelta(seconds=25)
 GOOD = ("sent", "delivered", "read", "unclear")
 LIVE = (*GOOD, "pending", "sending", "withheld")

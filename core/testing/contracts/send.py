@@ -10,7 +10,8 @@ from core.testing.contracts.common import suite
 from core.testing.contracts.send_any import AnyContract
 from core.testing.contracts.send_bodies import BodiesContract
 from core.testing.contracts.transports import PLAYED, FactsContract
-from core.testing.recorded import Account, Transport
+from core.testing.player import Transport
+from core.testing.recorded import Account
 
 HOOKS = {
     "test_asked_status": "check",

@@ -8,7 +8,8 @@ import pytest
 
 from core.model import Channel
 from core.testing.contracts.common import Contract, spelled
-from core.testing.recorded import Answered, Given, Transport
+from core.testing.player import Transport
+from core.testing.recorded import Answered, Given
 
 JUDGED = ("response", "error")
 POSTED = ("status_webhook", "inbound_webhook", "system_webhook")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from core.testing.recorded import NOW, PHONE, TEXT, Account, Answered, Given, Transport, as_json
+from core.testing.player import Transport
+from core.testing.recorded import NOW, PHONE, TEXT, Account, Answered, Given, as_json
 
 BODIES = Path(__file__).parents[2] / "payloads" / "transports"
 __all__ = ["BODIES", "NOW", "PHONE", "TEXT", "Account", "Answered", "Given", "Transport", "account", "as_json", "load", "names"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from core.endpoints.requests import Problem, body_of, operator
 from core.phones import mask
+from core.proof import same_secret
 
 if TYPE_CHECKING:
     from core.app import Vestnik
@@ -29,7 +32,7 @@ async def page(app: Vestnik, request: Request) -> Response:
     """GET shows the page or the sign-in; POST signs in."""
     if request.method == "POST":
         return await _sign_in(app, request)
-    if not app.endpoints.operator(request):
+    if not operator(app, request):
         return _login()
     rows = await app.run.store.look.ask("latest_events", most=50)
     calls = await app.run.store.look.to_call(app.now())
@@ -65,15 +68,10 @@ def _login(problem: str = "") -> HTMLResponse:
 
 
 async def _sign_in(app: Vestnik, request: Request) -> Response:
-    from urllib.parse import parse_qs
-
-    from core.endpoints import TooLarge, body_of
-    from core.proof import same_secret
-
     try:
         form = (await body_of(request)).decode("utf-8", "replace")
-    except TooLarge:
-        return Response("the body is larger than 1 MiB", 413)
+    except Problem as problem:
+        return Response(str(problem), problem.status)
     given = parse_qs(form, max_num_fields=100).get("token", [""])[0].strip()
     if not same_secret(given, app.token):
         return _login('<p class="note">Это не тот токен.</p>')

@@ -25,7 +25,7 @@ from core.errors import VestnikError
 _EVERY = 0.5  # seconds between looks
 _STOP_WITHIN = 20.0  # seconds for requests under way
 _KINDS = {".py", ".toml", ".html", ".css", ".sql", ".json"}
-_HERE = Path(__file__).parent
+_CORE = Path(__file__).parents[1]
 
 Stamps = Mapping[Path, tuple[int, int]]
 
@@ -73,7 +73,7 @@ def _files(path: Path) -> Iterator[Path]:
 def _folders(path: Path) -> list[Path]:
     """Core, the built-in plugins, and whatever else the configuration names, as far as it can be read."""
     packages = [discovery.BUILT_IN, *(entry.value for entry in entry_points(group=discovery.GROUP))]
-    found = [_HERE]
+    found = [_CORE]
     try:
         config = configuration.load(path)
     except VestnikError:

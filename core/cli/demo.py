@@ -18,7 +18,7 @@ from core import config as configuration
 from core import discovery
 from core import hooks as plugin_hooks
 from core.app import Vestnik, create_app
-from core.demo_plugins import asked, gateways, guests, routed, switch_on
+from core.cli.demo_plugins import asked, gateways, guests, routed, switch_on
 from core.edge import make_server
 from core.errors import VestnikError
 from core.model import Example

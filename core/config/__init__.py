@@ -1,0 +1,24 @@
+"""config.toml → values. Every mistake is one sentence that names table and key, suggests the near miss, and says what to do.
+
+This package knows the tables of core. What a plugin's table may hold, the plugin's `Config` says; `decode_settings` reads it.
+"""
+
+from core.config.file import build, load, read
+from core.config.settings import decode_settings, near
+from core.config.tables import STAGES, Alert, Configuration, Database, Plugins, Route, SalonTable, Server
+
+__all__ = [
+    "STAGES",
+    "Alert",
+    "Configuration",
+    "Database",
+    "Plugins",
+    "Route",
+    "SalonTable",
+    "Server",
+    "build",
+    "decode_settings",
+    "load",
+    "near",
+    "read",
+]

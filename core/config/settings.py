@@ -1,0 +1,113 @@
+"""One table → one struct, core's or a plugin's: environment references resolved, paths seen from the file, mistakes in our own words."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from core import units
+from core.errors import ConfigError
+from core.log import keep_secret
+
+T = TypeVar("T", bound=Struct)
+
+
+def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str] | None = None) -> T:
+    """A table → a struct of `kind`, with environment references resolved. Raises `ConfigError` that names table and key."""
+    names = {entry.encode_name for entry in msgspec.structs.fields(kind)}
+    for key in table:
+        if key not in names:
+            raise ConfigError(f"{path} [{place}]: unknown key `{key}`{near(key, names)}")
+    resolved = {
+        key: value
+        for key, raw in table.items()
+        if (value := _resolve(raw, path, place, key, os.environ if environ is None else environ)) is not _UNSET
+    }
+    try:
+        return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path} [{place}] {_plain(str(error), kind)}") from None
+
+
+def _beside(found: T, folder: Path) -> T:
+    """Relative paths in the file, and in defaults, are meant from its folder."""
+    values = {entry.name: getattr(found, entry.name) for entry in msgspec.structs.fields(found)}
+    paths = {name: folder / value for name, value in values.items() if isinstance(value, Path)}
+    return msgspec.structs.replace(found, **paths) if paths else found
+
+
+_UNSET: Any = object()
+
+
+def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, str]) -> Any:
+    """`{ env = "NAME" }` → the variable's value. An optional one that is not set leaves the key at its default."""
+    if isinstance(value, dict) and set(value) <= {"env", "optional"} and isinstance(value.get("env"), str):
+        found = environ.get(value["env"])
+        if found:
+            keep_secret(found)
+            return found
+        if value.get("optional"):
+            return _UNSET
+        raise ConfigError(
+            f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or switch the table off with `enabled = false`"
+        )
+    return value
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """`, did you mean …?`, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f", did you mean `{close[0]}`?"
+    return f"; there are: {', '.join(known)}" if known else ""
+
+
+_KINDS = {
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "float": "a number",
+}
+
+
+def _plain(text: str, settings: type[Struct]) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.port`" → "port: expected a whole number, got text"."""
+    message, _, at = text.partition(" - at `$")
+    key = at.rstrip("`").lstrip(".").replace("[...]", "")
+    if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
+        allowed = _words(settings, key.partition("[")[0].partition(".")[0])
+        return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
+    message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)
+    return f"{key}: {lower(message)}" if key else lower(message)
+
+
+def _in_words(kinds: re.Match[str]) -> str:
+    named = [_KINDS.get(kind, f"`{kind}`") for kind in kinds[1].split(" | ") if kind != "null"]
+    return " or ".join(named) or kinds[0]
+
+
+def _words(settings: type[Struct], key: str) -> list[str]:
+    """The words that a key may hold, however deep its type says so."""
+    todo = [entry.type for entry in msgspec.structs.fields(settings) if entry.encode_name == key]
+    words: list[str] = []
+    while todo:
+        kind = todo.pop()
+        if get_origin(kind) is Literal:
+            words += [str(word) for word in get_args(kind)]
+        else:
+            todo += get_args(kind)
+    return words
+
+
+def lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,70 @@
+"""What the salon's other bot reports: `POST /activity`, a client writes to it, or it has told them about a booking."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.endpoints.requests import Problem, body_of, endpoint, operator
+from core.phones import parse_phone
+
+if TYPE_CHECKING:
+    from core.app import Vestnik
+
+
+@endpoint
+async def activity(app: Vestnik, request: Request) -> Response:
+    if not operator(app, request, app.config.server.bot_token):
+        raise Problem(401, "send the operator's token, or [server] bot_token: Authorization: Bearer …")
+    raw = await body_of(request)
+    try:
+        body = msgspec.json.decode(raw, type=dict[str, Any])
+    except (ValueError, RecursionError):
+        raise Problem(400, 'send JSON: {"phone": "+7…"} or {"record_id": 1, "told": true}') from None
+    await (_told(app, body) if "record_id" in body else _wrote(app, body))
+    return JSONResponse({"success": True})
+
+
+async def _wrote(app: Vestnik, body: dict[str, Any]) -> None:
+    phone, missing = parse_phone(body.get("phone"))
+    if phone is None:
+        raise Problem(400, f"phone: {missing}")
+    company = body.get("company_id")
+    await app.run.store.people.wrote(phone, company if _is_id(company) else 0, _moment(body.get("at"), app.now()))
+
+
+async def _told(app: Vestnik, body: dict[str, Any]) -> None:
+    record, company = body["record_id"], body.get("company_id")
+    if not _is_id(record) or body.get("told") is not True:
+        raise Problem(400, 'send {"record_id": <number>, "told": true}')
+    if not _is_id(company):
+        company = next(iter(app.config.salons)) if len(app.config.salons) == 1 else 0
+    source = body.get("source") or next((plugin.short for plugin in app.hooks.stage("source")), "")
+    marked = await app.run.store.deliveries.told_by_another(
+        str(source), company, record, app.now(), "another bot has told the client"
+    )
+    if not marked:
+        raise Problem(400, "this booking is not known yet, and several salons are served: say company_id too")
+    app.run.work.set()
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    """A number that a BIGINT column takes."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _moment(raw: object, now: datetime) -> datetime:
+    """When the bot says it was; now, where it does not or cannot be read. Never in the future."""
+    if isinstance(raw, int | float) and 0 < raw < 4e9:
+        return min(datetime.fromtimestamp(raw, UTC), now)
+    if isinstance(raw, str):
+        try:
+            found = datetime.fromisoformat(raw)
+        except ValueError:
+            return now
+        return min(found if found.tzinfo else found.replace(tzinfo=UTC), now + timedelta(0))
+    return now

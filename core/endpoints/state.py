@@ -1,0 +1,38 @@
+"""What monitors ask: `/health`, `/ready` and `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from core.app import Vestnik
+
+
+async def health(app: Vestnik, request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(app: Vestnik, request: Request) -> Response:
+    """200 as long as an event can be stored or spooled: a sender may never repeat what a balancer turned away."""
+    database = "ok"
+    try:
+        async with asyncio.timeout(2):
+            await app.run.store.ping()
+    except Exception as error:
+        database = f"away ({type(error).__name__})"
+    health = [
+        {"transport": entry.transport, "account": entry.account, "working": entry.reason is None, "reason": entry.reason}
+        for entry in app.run.health.values()
+    ]
+    waiting = app.spool.pending()
+    config = "; ".join(app.reloader.said) or "ok"
+    return JSONResponse({"ready": True, "database": database, "spooled": waiting.count, "config": config, "transports": health})
+
+
+async def metrics(app: Vestnik, request: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
