@@ -182,16 +182,18 @@ class Endpoints:
     async def _called_back(self, plugin: Plugin, asked: Request) -> Response:
         now, payload = self.app.now(), asked.body.decode("utf-8", "replace")
         try:
-            account, items, reply = callback.read(self.app.run, plugin, asked, now)
+            heard = callback.read(self.app.run, plugin, asked, now)
         except Refused as error:
             return await self._refused(plugin.short, error)
         except Exception as error:
             log.warning("transport=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
-            await callback.store(self.app.run, plugin, 0, [], payload, now, unreadable=f"{type(error).__name__}: {error}")
+            await callback.store(
+                self.app.run, plugin, callback.Heard([]), payload, now, unreadable=f"{type(error).__name__}: {error}"
+            )
             return JSONResponse({"success": True})
-        await callback.store(self.app.run, plugin, account, items, payload, now)
+        await callback.store(self.app.run, plugin, heard, payload, now)
         self.app.run.work.set("callbacks")
-        if reply is not None:
+        if (reply := heard.reply) is not None:
             return Response(reply.body, reply.status, media_type=reply.content_type)
         return JSONResponse({"success": True})
 
