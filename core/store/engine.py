@@ -28,6 +28,7 @@ JobOf = TypeVar("JobOf", bound=Callable[..., Awaitable[list[Any]]])
 Row = Mapping[str, Any]
 
 _WAITING_LIMIT = 5_000  # rows that may wait in one lane before new ones are turned away
+_PLANNED_FOR = 64  # rows, at first
 _LISTEN_AGAIN = 2.0  # seconds between looks whether the listening connection is still there
 
 
@@ -174,7 +175,7 @@ class Lane:
                 return
 
     async def _serve(self, connection: databases.core.Connection) -> None:
-        tx = self._engine.tx(connection)
+        tx, seen, planned_for = self._engine.tx(connection), 0, _PLANNED_FOR
         while self._waiting or not self._closing:
             if not self._waiting:
                 await self._wake.wait()
@@ -183,8 +184,11 @@ class Lane:
             if _is_dead(connection.raw_connection):  # it died in its sleep: what waits goes over a fresh one
                 self._wake.set()
                 return
+            if seen > planned_for:
+                seen, planned_for = 0, 2 * planned_for
+                await self._engine.plan_anew(tx)
             batch, self._waiting = self._waiting, []
-            self._rows = 0
+            seen, self._rows = seen + self._rows, 0
             if not await self._together(tx, batch):
                 return
 
@@ -298,6 +302,11 @@ class Engine:
                 await raw.execute("ROLLBACK")
             raise
         await raw.execute("COMMIT")
+
+    async def plan_anew(self, tx: Tx) -> None:
+        """The tables may have doubled: a plan for a nearly empty one reads it as a whole, and PostgreSQL would keep it until it next takes statistics."""
+        if self.dialect == "postgresql":
+            await tx.script("DISCARD PLANS")
 
     async def listen(self, ring: Callable[[], None]) -> None:
         """Call `ring` when another node has stored something, until cancelled. Only PostgreSQL tells; a timer stands behind it anyway."""
