@@ -21,6 +21,7 @@ from core import (
 )
 from core import config as configuration
 from core.docs.hooks import SPECS, labelled
+from core.docs.modules import said
 from core.errors import PluginError, VestnikError
 from core.keys import keys
 from core.testing import NOON, WHATSAPP, a_notice
@@ -96,6 +97,12 @@ def test_the_import_rules_know_every_module() -> None:
     assert rules["plugins know core's public names only"]["forbidden_modules"] == ["core.*"]
     alone = rules["the database is touched in core.store alone"]
     assert (alone["source_modules"], alone["ignore_imports"]) == (["core", "plugins"], ["core.store.** -> *", "core.store -> *"])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "core").rglob("*.py")), ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_module_says_what_it_is_for(file: Path) -> None:
+    """The first line of a module is one sentence about it; the map in docs/development.md is made of these."""
+    assert said(file).endswith(".")
 
 
 def test_every_rule_is_in_the_shipped_config() -> None:

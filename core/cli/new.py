@@ -1,4 +1,4 @@
-"""`vestnik new`: write a plugin that works, and its test, from the templates beside this module. Nothing is ever overwritten."""
+"""`vestnik new`: write a plugin that works, and its test, from the templates in core/templates. Nothing is ever overwritten."""
 
 from __future__ import annotations
 

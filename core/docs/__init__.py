@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from core.config import near
-from core.docs import hooks, names, tables, tutorial
+from core.docs import hooks, modules, names, tables, tutorial
 from core.errors import VestnikError
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ BLOCKS: Mapping[str, Callable[..., str]] = {
     "plugin-tables": tables.plugin_tables,
     "values": names.values,
     "helpers": names.helpers,
+    "modules": modules.modules,
     "piece": tutorial.piece,
     "new": tutorial.written,
     "body": tutorial.body,

@@ -1,3 +1,5 @@
+"""`python -m core.docs`: write the made blocks of README.md and docs/ anew, and say which pages were stale."""
+
 import sys
 
 from core.docs import ROOT, write
