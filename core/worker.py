@@ -14,7 +14,7 @@ from core.hooks import Hooks, Plugin
 from core.pipeline import receive
 from core.pipeline.callback import Callbacks
 from core.pipeline.decide import LEASE, Decider
-from core.pipeline.send import Sender
+from core.pipeline.send import Sender, outcome_of
 from core.runtime import Runtime
 from core.units import Duration
 
@@ -103,6 +103,7 @@ class Worker:
         lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed, self.sender.held)
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
+            self.run.recorders.tell([outcome_of(end) for end in lapsed if not end.row.ours])
 
     async def renew(self) -> int:
         """Renew the leases of what is in hand. By itself: whatever housekeeping waits for, nobody takes us for dead."""

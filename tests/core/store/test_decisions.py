@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -149,8 +150,11 @@ def test_a_booking_comes_back_as_it_was_written(database_url: str) -> None:
     keep(database_url, story)
 
 
-def test_a_dead_workers_request_is_unclear(play: Callable[..., Any]) -> None:
-    """A worker dies while a request is open: once its lease lapses the message is unclear, announced has moved, nothing is repeated."""
+def test_a_dead_workers_request_is_unclear(play: Callable[..., Any], tmp_path: Path) -> None:
+    """A worker dies while a request is open: once its lease lapses the message is unclear, announced has moved, nothing is repeated.
+
+    The recorders hear of it, once.
+    """
 
     async def story(app: Driver) -> None:
         deliveries = app.vestnik.run.store.deliveries
@@ -172,7 +176,12 @@ def test_a_dead_workers_request_is_unclear(play: Callable[..., Any]) -> None:
         await app.tell(moved())
         assert [row["notification_type"] for row in await app.messages()] == ["booking_created", "booking_updated"]
 
-    play(story)
+    play(story, record={"jsonl": {"path": str(tmp_path / "outcomes.jsonl")}})
+    told = [json.loads(line) for line in (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["status"], line["reason"]) for line in told if line["channel"]] == [
+        ("unclear", "its worker died while the request was open"),
+        ("sent", None),
+    ]
 
 
 def test_an_event_that_kills_its_worker_three_times_is_parked(play: Callable[..., Any]) -> None:
