@@ -11,7 +11,7 @@ import logging
 from msgspec import Struct
 
 from core.errors import in_words
-from core.hooks import Hooks
+from core.hooks import Answer, Hooks
 from core.model import Channel, Message, Notice
 
 log = logging.getLogger("vestnik.render")
@@ -33,12 +33,20 @@ def render(hooks: Hooks, notice: Notice, channel: Channel) -> Rendered:
         if isinstance(said.value, dict):
             pieces = {**said.value, **pieces}
         else:
-            left_out.append(f"{said.plugin.name}: {in_words(said.error) if said.error else type(said.value).__name__}")
-            log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, said.error)
+            left_out.append(f"{said.plugin.name}: {_problem(said, dict)}")
+            log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, said.error or _problem(said, dict))
     said_first = hooks.first("render", notice.salon.id, notice=notice, channel=channel, parts=pieces)
     if said_first is None:
         return Rendered(None, tuple(left_out), "no renderer answers; switch on [render.booking]")
     if isinstance(said_first.value, Message) and said_first.value.text.strip():
         return Rendered(said_first.value, tuple(left_out))
-    problem = in_words(said_first.error) if said_first.error else "an empty text"
-    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {problem}")
+    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {_problem(said_first, Message)}")
+
+
+def _problem(said: Answer, wanted: type) -> str:
+    """Why an answer is of no use."""
+    if said.error is not None:
+        return in_words(said.error)
+    return (
+        "wrote an empty text" if isinstance(said.value, wanted) else f"answered {type(said.value).__name__}, not {wanted.__name__}"
+    )
