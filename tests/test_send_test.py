@@ -17,6 +17,7 @@ from core.cli.send_test import TEXT, Trial
 from core.errors import VestnikError
 from stand_ins import Scenario
 from tests.test_cascade import PHONE, Play, Stage, _play
+from tests.test_cli import PLAIN, vestnik, written
 from tests.test_stop_words import CHANNELS
 
 REPORTING = {**{name: kind for name, kind in CHANNELS.items() if name not in ("telegram", "max")}, "smsc": "sms", "smsru": "sms"}
@@ -195,3 +196,27 @@ def test_it_counts_nowhere(both: Play) -> None:
         assert len(app["green_api"].ledger) == 2
 
     both(story, "green_api", "smsc", alert={"phone": "+79990000001"})
+
+
+def test_a_wrong_setting_is_caught_before_anything_leaves(tmp_path: Path) -> None:
+    """The command starts the plugins as a server does, and stops them: what one says of its table is the error, and nothing is sent."""
+    written(tmp_path, PLAIN + '[filter.only_phones]\nphones = ["nobody"]\n')
+    code, out, said = vestnik(tmp_path, "send-test", PHONE)
+    assert (code, out) == (1, "")
+    assert said == "[filter.only_phones] phones: `nobody` is no phone number; write it as +79000000088\n"
+
+
+def test_plugins_are_started_and_stopped(tmp_path: Path) -> None:
+    """What a plugin opens in `startup` is there when it sends, and is closed by `shutdown`."""
+    (tmp_path / "mine" / "record").mkdir(parents=True)
+    (tmp_path / "mine" / "record" / "ledger.py").write_text(
+        "from core import hookimpl\n@hookimpl\nasync def startup():\n    print('opened')\n@hookimpl\nasync def shutdown():\n    print('closed')\n"
+        "@hookimpl\nasync def record(outcome):\n    pass\n",
+        encoding="utf-8",
+    )
+    written(tmp_path, PLAIN + '[record.ledger]\n[plugins]\npath = ["mine"]\n')
+    code, out, said = vestnik(tmp_path, "send-test", PHONE)
+    assert (code, said) == (0, "")
+    lines = out.splitlines()
+    assert (lines[0], lines[-1]) == ("opened", "closed")
+    assert any(line.startswith("4. send: Sent") for line in lines)

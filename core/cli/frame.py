@@ -34,15 +34,22 @@ def loaded(path: Path) -> tuple[Configuration, Hooks]:
     return found, plugin_hooks.load(found)
 
 
-def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Coroutine[Any, Any, T]]) -> T:
-    """Run something beside a server that may be up: commands may read and write, and wake it."""
+def with_store(path: Path, work: Callable[[Configuration, Hooks, Store], Coroutine[Any, Any, T]], *, started: bool = False) -> T:
+    """Run something beside a server that may be up: commands may read and write, and wake it.
+
+    `started`: plugins are started and stopped around it as a server does, for commands that have them send or ask.
+    """
 
     async def run() -> T:
         config, hooks = loaded(path)
         store = await open_store(config.database.url, config.folder, alone=False)
         try:
+            if started:
+                await plugin_hooks.start(hooks)
             return await work(config, hooks, store)
         finally:
+            if started:
+                await plugin_hooks.stop(hooks)
             await store.close()
 
     return asyncio.run(run())

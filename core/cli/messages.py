@@ -52,7 +52,7 @@ def send_test(
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
         await Trial(found, hooks, store, salon or next(iter(found.salons), None), patience, out).run(phone, channel)
 
-    with_store(config, work)
+    with_store(config, work, started=True)
 
 
 @cli.command()
@@ -69,4 +69,4 @@ def link(
         company = salon or next(iter(found.salons), None)
         typer.echo(await make(found, hooks, store, phone, channel, company, utc_now()))
 
-    with_store(config, work)
+    with_store(config, work, started=True)
