@@ -12,7 +12,8 @@ from core import discovery, hookspecs
 from core.calls import Answer, Hooks, Plugin, facts
 from core.config import STAGES, Configuration, decode_settings, near
 from core.contract import check_keys, check_module, config_class_of, own_keys
-from core.errors import PluginError, in_words
+from core.errors import ConfigError, PluginError, in_words
+from core.http import check_way_out
 
 __all__ = ["Answer", "Hooks", "Plugin", "facts", "load", "start", "start_one", "stop", "stop_one"]
 
@@ -72,6 +73,8 @@ def _load_one(stage: str, name: str, config: Configuration, running: Hooks | Non
         configs[company] = (
             decode_settings(config_class, merged, config.path, f"salon.{company}.{stage}.{name}") if enabled else None
         )
+    for company, found in configs.items():
+        _check_way_out(found, f"{config.path} [{f'salon.{company}.' if company else ''}{stage}.{name}]")
     on_error = getattr(module, "on_error", "abstain")
     if on_error not in ("abstain", "hold"):
         raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
@@ -82,6 +85,14 @@ def _load_one(stage: str, name: str, config: Configuration, running: Hooks | Non
             module = discovery.anew(module, place)
             calls = check_module(stage, name, module)
     return Plugin(stage, name, module, origin, calls, "hold" if on_error == "hold" else "abstain", config_class, configs)
+
+
+def _check_way_out(settings: Any, place: str) -> None:
+    """The keys `proxy` and `ca_file`, which core reads: a mistake there would be seen at the first message only."""
+    try:
+        check_way_out(getattr(settings, "proxy", None), getattr(settings, "ca_file", None))
+    except ConfigError as error:
+        raise ConfigError(f"{place} {error}") from None
 
 
 def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:

@@ -10,6 +10,7 @@ import logging
 import ssl
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,7 +24,7 @@ TIMEOUT = httpx.Timeout(connect=5, read=30, write=10, pool=5)
 
 
 def make_client(
-    *, proxy: str | None = None, ca_file: str | None = None, concurrency: int = 128, pace: Rates = ()
+    *, proxy: str | None = None, ca_file: Path | None = None, concurrency: int = 128, pace: Rates = ()
 ) -> httpx.AsyncClient:
     """A client for gateways and sources. `concurrency` is per host: one that hangs holds up no other.
 
@@ -39,6 +40,13 @@ def make_client(
         trust_env=False,
         headers={"User-Agent": f"vestnik/{_version()}"},
     )
+
+
+def check_way_out(proxy: str | None, ca_file: Path | None) -> None:
+    """Whether a client can be made of these, before anything is to be sent. Raises `ConfigError` that names the key."""
+    _proxy(proxy)
+    if ca_file:
+        _believe(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file)
 
 
 class _NoCookies(httpx.Cookies):
@@ -69,17 +77,20 @@ def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def _trust(ca_file: str | None) -> ssl.SSLContext:
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise ConfigError(
-                f"ca_file: {ca_file} cannot be used ({error.strerror or 'not a certificate'}); name a PEM file"
-            ) from None
+        _believe(context, ca_file)
     return context
+
+
+def _believe(context: ssl.SSLContext, ca_file: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        why = "not a certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"ca_file: {ca_file} cannot be used ({why}); name a PEM file") from None
 
 
 def _proxy(address: str | None) -> URL | None:
@@ -87,7 +98,13 @@ def _proxy(address: str | None) -> URL | None:
         return None
     if not address.startswith(("http://", "https://")):
         raise ConfigError('proxy: only "http://…" and "https://…" are known')
-    return URL(address)
+    try:
+        found = URL(address)
+    except ValueError:
+        found = URL()
+    if not found.host:  # the address may hold a password, so it is not shown
+        raise ConfigError('proxy: it names no host; write it as "http://user:password@host:3128"')
+    return found
 
 
 def _version() -> str:

@@ -21,14 +21,15 @@ T = TypeVar("T", bound=Struct)
 
 def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str] | None = None) -> T:
     """A table → a struct of `kind`, with environment references resolved. Raises `ConfigError` that names table and key."""
-    names = {entry.encode_name for entry in msgspec.structs.fields(kind)}
+    types = {entry.encode_name: entry.type for entry in msgspec.structs.fields(kind)}
     for key in table:
-        if key not in names:
-            raise ConfigError(f"{path} [{place}]: unknown key `{key}`{near(key, names)}")
+        if key not in types:
+            raise ConfigError(f"{path} [{place}]: unknown key `{key}`{near(key, types)}")
     resolved = {
         key: value
         for key, raw in table.items()
         if (value := _resolve(raw, path, place, key, os.environ if environ is None else environ)) is not _UNSET
+        and not (value == "" and types[key] == Path | None)  # an empty path is one that is left out
     }
     try:
         return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)

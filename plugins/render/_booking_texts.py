@@ -27,7 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=4096)
-def template(file: str, own_parts: tuple[str, ...], stamp: int | None, kind: str, channel: Channel, several: bool) -> str | None:
+def template(
+    file: Path | None, own_parts: tuple[str, ...], stamp: int | None, kind: str, channel: Channel, several: bool
+) -> str | None:
     """The text of one kind, with the channel's marks in it; only the pieces are still missing."""
     text = _texts(file, own_parts, stamp).get(f"sms.{kind}" if channel.short else kind)
     if text is None:
@@ -38,18 +40,18 @@ def template(file: str, own_parts: tuple[str, ...], stamp: int | None, kind: str
     return _BOLD.sub(lambda found: f"{before}{found[1]}{after}", escaped)
 
 
-def stamp(file: str) -> int | None:
+def stamp(file: Path | None) -> int | None:
     """Changes whenever the salon saves its file, so that no restart is needed."""
     if not file:
         return None
     try:
-        return Path(file).stat().st_mtime_ns
+        return file.stat().st_mtime_ns
     except OSError:
         return None
 
 
 @lru_cache(maxsize=1024)
-def _texts(file: str, own_parts: tuple[str, ...], stamp: int | None) -> Texts:
+def _texts(file: Path | None, own_parts: tuple[str, ...], stamp: int | None) -> Texts:
     """A file that breaks while the server runs must not silence the clients: then the built-in texts are used."""
     if not file:
         return _built_in()
@@ -65,10 +67,12 @@ def _built_in() -> Texts:
     return _flat(tomllib.loads(Path(__file__).with_name("booking.toml").read_text(encoding="utf-8")))
 
 
-def read(file: str, own_parts: tuple[str, ...]) -> Texts:
+def read(file: Path, own_parts: tuple[str, ...]) -> Texts:
     """The salon's texts, the built-in ones where it has none. Raises ValueError with one sentence."""
+    if not file.parent.is_dir():
+        raise ValueError(f"texts: there is no folder {file.parent}; make it, or leave `texts` empty for the built-in ones")
     try:
-        own = _flat(tomllib.loads(Path(file).read_text(encoding="utf-8-sig")))
+        own = _flat(tomllib.loads(file.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise ValueError(
             f"{file}: cannot be read ({error.strerror}); mend `texts`, or leave it empty for the built-in ones"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
+from pathlib import Path
 
 from babel.dates import format_date
 
@@ -22,7 +23,7 @@ _LOOKALIKES = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "'"})
 
 
 class Config(Settings, frozen=True):
-    texts: str = ""  # your own file of texts, seen from the working folder; empty: the built-in ones
+    texts: Path | None = None  # your own file of texts, seen from config.toml; unset or empty: the built-in ones
     parts: tuple[str, ...] = ()  # pieces that your own plugins give, so that your texts may use them: ["bonus"]
 
 

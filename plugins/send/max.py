@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,7 +35,7 @@ class Config(bot.Paced, frozen=True):
     token: str = ""  # the bot's token, from the cabinet for partners
     webhook_secret: str = ""  # secret of the subscription; without it no callback is believed
     proxy: str = ""  # a way out, such as "http://user:password@host:3128"
-    ca_file: str = ""  # a PEM file with the Russian Trusted Root CA, which signs the API's certificate and few systems know
+    ca_file: Path | None = None  # a PEM file, seen from config.toml: the Russian Trusted Root CA, which few systems know
 
 
 @hookimpl

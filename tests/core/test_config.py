@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core import Settings
 from core import config as configuration
 from core.config import Configuration, Route
 from core.errors import ConfigError
@@ -71,6 +72,17 @@ def test_relative_paths_are_meant_from_the_file(tmp_path: Path) -> None:
     file.write_text("[server]\nport = 9000\n", encoding="utf-8")
     found = configuration.load(file, {})
     assert (found.server.port, found.folder) == (9000, tmp_path.resolve())
+
+
+class Files(Settings, frozen=True):
+    own: Path | None = None
+
+
+@pytest.mark.parametrize(("table", "found"), [({}, None), ({"own": ""}, None), ({"own": "a/b.toml"}, "a/b.toml")])
+def test_an_empty_path_is_one_that_is_left_out(tmp_path: Path, table: dict[str, str], found: str | None) -> None:
+    """A path that may be missing may be written as "", as the shipped config.toml has it."""
+    decoded = configuration.decode_settings(Files, table, tmp_path / "config.toml", "render.x", {})
+    assert decoded.own == (None if found is None else tmp_path / found)
 
 
 MISTAKES = [

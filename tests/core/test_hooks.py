@@ -59,6 +59,29 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+WAY_OUT = (
+    HEAD + "from pathlib import Path\nclass Config(Settings, frozen=True):\n    proxy: str = ''\n    ca_file: Path | None = None\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ('proxy = "socks5://u:secret@host"', 'proxy: only "http://…" and "https://…" are known'),
+        ('proxy = "http://"', 'proxy: it names no host; write it as "http://user:password@host:3128"'),
+        ('proxy = "http://u:secret@host:port"', 'proxy: it names no host; write it as "http://user:password@host:3128"'),
+        ('ca_file = "none.pem"', "ca_file: {folder}/none.pem cannot be used (No such file or directory); name a PEM file"),
+        ('ca_file = "config.toml"', "ca_file: {folder}/config.toml cannot be used (not a certificate); name a PEM file"),
+    ],
+)
+@pytest.mark.parametrize("place", ["send.pigeon", "salon.1.send.pigeon"])
+def test_a_wrong_way_out_stops_the_start(bench: Bench, place: str, key: str, said: str) -> None:
+    """A proxy or a certificate that cannot be used is named when the file is read, not when the first message is lost; no password is shown."""
+    bench.plugin("send.pigeon", WAY_OUT + CHANNEL + SEND)
+    bench.file.write_text("", encoding="utf-8")
+    assert bench.mistake(f"[{place}]\n{key}\n") == f"{bench.file} [{place}] {said.format(folder=bench.folder)}"
+
+
 # --- finding
 
 

@@ -20,10 +20,10 @@ def test_wrong_settings_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r'^proxy: only "http://…" and "https://…" are known$'):
         make_client(proxy="socks5://user:secret@127.0.0.1:1080")
     with pytest.raises(ConfigError, match=r"^ca_file: .*/none\.pem cannot be used \(No such file or directory\); name a PEM file$"):
-        make_client(ca_file=str(tmp_path / "none.pem"))
+        make_client(ca_file=tmp_path / "none.pem")
     (tmp_path / "bad.pem").write_text("not a certificate")
     with pytest.raises(ConfigError, match=r"^ca_file: .*/bad\.pem cannot be used .*; name a PEM file$"):
-        make_client(ca_file=str(tmp_path / "bad.pem"))
+        make_client(ca_file=tmp_path / "bad.pem")
 
 
 def test_the_settings_plugins_may_count_on() -> None:
@@ -53,7 +53,7 @@ def test_a_file_of_authorities_is_trusted_beside_the_usual_ones(tmp_path: Path) 
     (tmp_path / "own.pem").write_text(OUR_OWN)
     usual = trusted(make_client())
     assert len(usual) > 50
-    assert trusted(make_client(ca_file=str(tmp_path / "own.pem"))) == usual | {ssl.PEM_cert_to_DER_cert(OUR_OWN)}
+    assert trusted(make_client(ca_file=tmp_path / "own.pem")) == usual | {ssl.PEM_cert_to_DER_cert(OUR_OWN)}
 
 
 def trusted(http: httpx.AsyncClient) -> set[bytes]:

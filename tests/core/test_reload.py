@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -330,3 +331,24 @@ def test_sources_that_ask_begin_again(bench: Bench, tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert logged(bench) == ["962302", "962302", "5"]
+
+
+def test_own_texts_are_seen_from_the_file(bench: Bench, database_url: str) -> None:
+    """A path in config.toml is meant from its folder, whichever the working folder is, at the start and after a reload; what is not there is said."""
+    (bench.folder / "own.toml").write_text('booking_created = "наш текст"', encoding="utf-8")
+    (bench.folder / "other.toml").write_text('booking_created = "иной текст"', encoding="utf-8")
+    own = '[salon.962302.render.booking]\ntexts = "{}"\n'
+    missing = f"[salon.962302.render.booking] texts: there is no folder {bench.folder}/none; make it, or leave `texts` empty for the built-in ones"
+
+    def booked(number: int) -> dict[str, Any]:
+        return body("record_create_admin", id=number, resource_id=number)
+
+    async def story(app: Driver, write: Callable[[str], Awaitable[str | None]]) -> None:
+        await app.tell(booked(1))
+        assert await write(own.format("none/own.toml")) == missing
+        await app.tell(booked(2))
+        assert await write(own.format("other.toml")) is None
+        await app.tell(booked(3))
+        assert await app.texts() == ["наш текст", "наш текст", "иной текст"]
+
+    follow(bench, database_url, story, own.format("own.toml"))

@@ -1,6 +1,7 @@
 import asyncio
 import os
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -381,7 +382,7 @@ def own(tmp_path):
     def write(content, **settings):
         path = tmp_path / "texts.toml"
         path.write_text(content, encoding="utf-8")
-        return Config(texts=str(path), **settings)
+        return Config(texts=path, **settings)
 
     return write
 
@@ -453,7 +454,7 @@ def test_a_file_that_breaks_later_silences_nobody(own, caplog):
     assert text(config=config, type="booking_updated", booking=LATER) == UPDATED
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "is not TOML" in caplog.text
-    lost = Config(texts=config.texts + ".lost")
+    lost = Config(texts=config.texts.with_name("lost.toml"))
     assert text(config=lost, booking=CHEAPER) == CREATED
 
 
@@ -501,7 +502,14 @@ def test_a_file_that_is_not_there_stops_the_start(tmp_path):
     with pytest.raises(
         ValueError, match=r"none\.toml: cannot be read \(No such file or directory\); mend `texts`, or leave it empty"
     ):
-        start(Config(texts=str(path)))
+        start(Config(texts=path))
+
+
+def test_a_folder_that_is_not_there_stops_the_start(tmp_path):
+    """A folder that is missing is named as such."""
+    with pytest.raises(ValueError) as caught:
+        start(Config(texts=tmp_path / "none" / "texts.toml"))
+    assert str(caught.value) == f"texts: there is no folder {tmp_path}/none; make it, or leave `texts` empty for the built-in ones"
 
 
 def test_a_file_of_other_bytes_stops_the_start(tmp_path):
@@ -509,7 +517,7 @@ def test_a_file_of_other_bytes_stops_the_start(tmp_path):
     path = tmp_path / "texts.toml"
     path.write_bytes("booking_created = 'Вы'".encode("cp1251"))
     with pytest.raises(ValueError, match=r"texts\.toml: is not TOML"):
-        start(Config(texts=str(path)))
+        start(Config(texts=path))
 
 
 def test_the_built_in_texts_start():
@@ -517,10 +525,9 @@ def test_the_built_in_texts_start():
     start(Config())
 
 
-def test_the_built_in_texts_keep_their_own_rules(tmp_path):
+def test_the_built_in_texts_keep_their_own_rules():
     """The shipped file passes the same check as a salon's."""
-    path = booking.__file__.removesuffix(".py") + ".toml"
-    start(Config(texts=path))
+    start(Config(texts=Path(booking.__file__).with_suffix(".toml")))
 
 
 # --- whatever comes
