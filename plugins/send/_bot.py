@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 
 from core import Binding, Channel, Duration, InboundMessage, Rejected, Request, Settings, answer, moment, parse_phone, prove
@@ -10,12 +12,14 @@ GONE = Rejected("the client has blocked the bot, or is gone", unbind=True)
 UNBOUND = Rejected("the client has not bound the bot")
 
 
-class Paced(Settings, frozen=True):
+class Bot(Settings, frozen=True):
     gap: Duration = Duration("34ms")  # least time between two messages: 30 a second are allowed; "0s": none
     recipient_gap: Duration = Duration("1s")  # least time between two messages to one client; "0s": none
+    proxy: str = ""  # a way out, such as "http://user:password@host:3128"
+    ca_file: Path | None = None  # a PEM file, seen from config.toml: an authority that few systems know
 
 
-def facts(name: str, length: int, config: Paced) -> Channel:
+def facts(name: str, length: int, config: Bot) -> Channel:
     tags, gap, pair = (("<b>", "</b>"), ("<s>", "</s>")), config.gap, config.recipient_gap
     return Channel(name, *tags, length, "html", reports_delivery=False, gap=gap, recipient_gap=pair, needs_binding=True)
 

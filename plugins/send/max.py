@@ -2,13 +2,13 @@
 
 A client binds it with a link `https://max.ru/<bot>?start=<token>` or by sharing his own contact. The webhook is `POST /subscriptions`
 (url, secret, update_types message_created, message_callback, bot_started, bot_stopped, dialog_removed). https://dev.max.ru/docs-api
+The API's certificate is signed by the Russian Trusted Root CA, which few systems know: name its file in `ca_file`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,13 +29,11 @@ CODES = Codes(
 )
 
 
-class Config(bot.Paced, frozen=True):
+class Config(bot.Bot, frozen=True):
     recipient_gap: Duration = Duration("500ms")  # least time between two messages to one client; "0s": none
     base_url: str = "https://platform-api2.max.ru"  # where the bot API lives
     token: str = ""  # the bot's token, from the cabinet for partners
     webhook_secret: str = ""  # secret of the subscription; without it no callback is believed
-    proxy: str = ""  # a way out, such as "http://user:password@host:3128"
-    ca_file: Path | None = None  # a PEM file, seen from config.toml: the Russian Trusted Root CA, which few systems know
 
 
 @hookimpl

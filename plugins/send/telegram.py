@@ -7,7 +7,6 @@ A client binds it with a link `https://t.me/<bot>?start=<token>` or by sharing h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,12 +23,10 @@ CODES = Codes(
 )
 
 
-class Config(bot.Paced, frozen=True):
+class Config(bot.Bot, frozen=True):
     base_url: str = "https://api.telegram.org"  # where the Bot API lives; a relay, where a network does not reach it
     token: str = ""  # the bot's token, from @BotFather
     webhook_secret: str = ""  # secret_token of setWebhook; without it no callback is believed
-    proxy: str = ""  # a way out, such as "http://user:password@host:3128"
-    ca_file: Path | None = None  # a PEM file, seen from config.toml, where a relay has its own authority
 
 
 @hookimpl
