@@ -7,10 +7,26 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from core.phones import mask
 
+_ANY = 100_000  # columns: as wide as it likes
+_HEADINGS = {  # the names of the views, short enough for a terminal of 80 columns
+    "event_type": "event",
+    "total_events": "all",
+    "processed_events": "processed",
+    "pending_events": "pending",
+    "suppressed_events": "suppressed",
+    "failed_events": "failed",
+    "avg_processing_time_seconds": "seconds",
+    "notification_type": "message",
+    "total_sent": "sent",
+    "last_at": "last",
+    "over_at": "over",
+}
 _decoder = msgspec.json.Decoder()
 
 
@@ -97,14 +113,30 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
 
 
 def _rows(title: str, rows: list[dict[str, Any]], console: Console) -> None:
+    """A table, whole: nothing is cut. Where a terminal is too narrow for it, the rows stand one below another."""
     if not rows:
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in rows[0]:
-        table.add_column(name)
+        table.add_column(_HEADINGS.get(name, name))
     for row in rows:
-        table.add_row(*[_cell(value) for value in row.values()])
-    console.print(table)
+        table.add_row(*[Text(_cell(value)) for value in row.values()])
+    table.width = Measurement.get(console, console.options.update(max_width=_ANY), table).maximum
+    if console.is_terminal and table.width > console.width:
+        _below(title, rows, console)
+    else:
+        console.print(table)
+
+
+def _below(title: str, rows: list[dict[str, Any]], console: Console) -> None:
+    wide = max(len(_HEADINGS.get(name, name)) for name in rows[0])
+    console.print(Text(title, style="italic"))
+    for row in rows:
+        for name, value in row.items():
+            first, *more = _cell(value).splitlines() or [""]
+            lines = [f"  {_HEADINGS.get(name, name):<{wide}}  {first}", *(f"{'':<{wide + 4}}{line}" for line in more)]
+            console.print(Text("\n".join(line.rstrip() for line in lines)))
+        console.print()
 
 
 def _cell(value: Any) -> str:
