@@ -26,6 +26,7 @@ Play = Callable[..., Any]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SECRET = "a-secret"
 OPEN = "0.0.0.0"  # noqa: S104  what must be refused
+LATER = {"date": "2025-08-21 16:00:00", "datetime": "2025-08-21T16:00:00+03:00", "last_change_date": "2025-08-20T12:05:00+0300"}
 FLAT = {
     "phone": "+79000000088",
     "eventType": "record.created",
@@ -584,15 +585,7 @@ def test_told_after_the_webhook(play: Play) -> None:
         await app.settle(60)
         assert await app.texts() == []
         assert (await app.story(key))["status"] == "suppressed"
-        await app.tell(
-            body(
-                "record_create_discount50",
-                status="update",
-                date="2025-08-21 16:00:00",
-                datetime="2025-08-21T16:00:00+03:00",
-                last_change_date="2025-08-20T12:05:00+0300",
-            )
-        )
+        await app.tell(body("record_create_discount50", status="update", **LATER))
         await app.settle(60)
         assert [text.splitlines()[0] for text in await app.texts()] == ["📝 *Ваша запись изменена*"]
 
@@ -606,15 +599,7 @@ def test_told_before_the_webhook(play: Play) -> None:
         await app.http.post("/activity", json={"record_id": 1213336367, "told": True}, headers=BEARER)
         told = await app.tell(body("record_create_discount50"))
         assert (told["status"], await app.texts()) == ("suppressed", [])
-        await app.tell(
-            body(
-                "record_create_discount50",
-                status="update",
-                date="2025-08-21 16:00:00",
-                datetime="2025-08-21T16:00:00+03:00",
-                last_change_date="2025-08-20T12:05:00+0300",
-            )
-        )
+        await app.tell(body("record_create_discount50", status="update", **LATER))
         assert [text.splitlines()[0] for text in await app.texts()] == ["📝 *Ваша запись изменена*"]
 
     play(story)

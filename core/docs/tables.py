@@ -59,11 +59,19 @@ def _state(stage: str, name: str) -> str:
 
 def rules() -> str:
     """Each rule, in the order of the shipped config.toml."""
+    return _with_keys("rule", "filter")
+
+
+def recorders() -> str:
+    return _with_keys("recorder", "record")
+
+
+def _with_keys(word: str, stage: str) -> str:
     rows = [
-        (code(name), sentence(module("filter", name)), _state("filter", name), _names(key.name for key in _keys("filter", name)))
-        for name in _in_order("filter")
+        (code(name), sentence(module(stage, name)), _state(stage, name), _names(key.name for key in _keys(stage, name)))
+        for name in _in_order(stage)
     ]
-    return table(("rule", "what it does", "as shipped", "keys"), rows)
+    return table((word, "what it does", "as shipped", "keys"), rows)
 
 
 def sources() -> str:
@@ -77,14 +85,6 @@ def sources() -> str:
         for name in _in_order("source")
     ]
     return table(("source", "what it does", "address", "asks for what was missed"), rows)
-
-
-def recorders() -> str:
-    rows = [
-        (code(name), sentence(module("record", name)), _state("record", name), _names(key.name for key in _keys("record", name)))
-        for name in _in_order("record")
-    ]
-    return table(("recorder", "what it does", "as shipped", "keys"), rows)
 
 
 def transports() -> str:

@@ -96,10 +96,10 @@ class Judge:
         if isinstance(judgement.verdict, Suppressed):
             withheld = judgement.verdict.withheld
             message = self._draft(kind, phone, None, status="withheld", rule=judgement.rule) if withheld else None
-            return self._write(case, judgement, "suppressed", judgement.rule, judgement.verdict.reason, None, message)
+            return self._end(case, judgement, "suppressed", judgement.rule, judgement.verdict.reason, None, message=message)
         if phone is None:
-            return self._write(case, judgement, "suppressed", None, (recipient and recipient.missing) or "no phone", None, None)
-        return self._write(case, judgement, "processed", None, None, None, self._draft(kind, phone, None))
+            return self._end(case, judgement, "suppressed", None, (recipient and recipient.missing) or "no phone", None)
+        return self._end(case, judgement, "processed", None, None, None, message=self._draft(kind, phone, None))
 
     def _silent(self, reason: str, status: str, *, announce: bool = True) -> Decision:
         """No rule is asked."""
@@ -174,46 +174,31 @@ class Judge:
         status: str,
         rule: str | None,
         reason: str | None,
-        state: Known,
+        state: Known | None,
         *,
         announce: bool = False,
         message: Notification | None = None,
     ) -> Decision:
-        if announce and state.snapshot is not None:
+        """`state` None: no booking is kept, as for a ready-made text."""
+        if state is not None and announce and state.snapshot is not None:
             state = _announced(state, state.snapshot)
-        elif case.type is None:
+        elif state is not None and case.type is None:
             state = _forgotten(state)
-        return self._write(
-            case, said, status, rule, reason, state, message, keep_waiting=case.type is None and self._keeps_waiting(case)
-        )
-
-    def _keeps_waiting(self, case: Case) -> bool:
-        """The message that waits still tells the truth: nothing is stale about it."""
-        return not self.fold.applied or case.note == SAME
-
-    def _write(
-        self,
-        case: Case,
-        said: Judgement,
-        status: str,
-        rule: str | None,
-        reason: str | None,
-        state: Known | None,
-        message: Notification | None,
-        *,
-        keep_waiting: bool = False,
-    ) -> Decision:
         number = message.notification_id if message else None
         line = JournalLine(self.now, self.row.event_id, "filter", status, rule, reason, number, rules.detail(case, said))
         return Decision(
             known=self._kept_known,
             ends=self._ends(status, rule, reason),
             state=self._next(state) if state is not None else None,
-            supersede=None if keep_waiting else self._replaces(f"replaced by event {self.row.event_id}"),
+            supersede=None if self._keeps_waiting(case) else self._replaces(f"replaced by event {self.row.event_id}"),
             notification=message,
             journal=(line,),
             at=self.now,
         )
+
+    def _keeps_waiting(self, case: Case) -> bool:
+        """The message that waits still tells the truth: nothing is stale about it."""
+        return case.type is None and (not self.fold.applied or case.note == SAME)
 
     def _replaces(self, reason: str) -> str | None:
         """Nothing waits and nothing is watched for a booking that was never seen."""
