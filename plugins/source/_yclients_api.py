@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
-from core import Event, Ignored, Later, Received, Salon, retry_after
+from core import Duration, Event, Ignored, Later, Received, Salon, Settings, retry_after
 from plugins.source import _yclients_record as record
 from plugins.source import _yclients_wire as wire
 from plugins.source._yclients_json import clean, dump, entries, flag, identity, parse, word
@@ -17,15 +17,12 @@ from plugins.source._yclients_json import clean, dump, entries, flag, identity, 
 PAGE = 200  # records a page
 
 
-class Access(Protocol):
-    """What of a source's `Config` is needed here."""
-
-    @property
-    def api_url(self) -> str: ...
-    @property
-    def partner_token(self) -> str | None: ...
-    @property
-    def user_token(self) -> str | None: ...
+class Access(Settings, frozen=True):
+    secret: str | None = None  # travels as ?secret=… in the webhook's address; "none": open on purpose
+    api_url: str = ""  # where to ask
+    partner_token: str | None = None  # both tokens given: missed events are asked for,
+    user_token: str | None = None  # and hidden phones read again
+    poll_every: Duration = Duration("5m")  # how often to ask what changed
 
 
 async def poll(

@@ -11,19 +11,15 @@ from datetime import datetime
 
 import httpx
 
-from core import Duration, Event, Ignored, Later, Received, Request, Salon, Settings, hookimpl
+from core import Event, Ignored, Later, Received, Request, Salon, hookimpl
 from plugins.source import _yclients_api as api
 from plugins.source import _yclients_wire as wire
 
 NAME = "altegio"
 
 
-class Config(Settings, frozen=True):
-    secret: str | None = None  # travels as ?secret=… in the webhook's address; "none": open on purpose
+class Config(api.Access, frozen=True):
     api_url: str = "https://api.alteg.io"  # where to ask
-    partner_token: str | None = None  # both tokens given: missed events are asked for,
-    user_token: str | None = None  # and hidden phones read again
-    poll_every: Duration = Duration("5m")  # how often to ask what changed
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import httpx
 
-from core import Duration, Event, Example, Ignored, Later, Received, Request, Salon, Settings, hookimpl
+from core import Event, Example, Ignored, Later, Received, Request, Salon, hookimpl
 from plugins.source import _yclients_api as api
 from plugins.source import _yclients_wire as wire
 from plugins.source._yclients_examples import one_day
@@ -19,12 +19,8 @@ from plugins.source._yclients_examples import one_day
 NAME = "yclients"
 
 
-class Config(Settings, frozen=True):
-    secret: str | None = None  # travels as ?secret=… in the webhook's address; "none": open on purpose
+class Config(api.Access, frozen=True):
     api_url: str = "https://api.yclients.com"  # where to ask
-    partner_token: str | None = None  # both tokens given: missed events are asked for,
-    user_token: str | None = None  # and hidden phones read again
-    poll_every: Duration = Duration("5m")  # how often to ask what changed
 
 
 @hookimpl
