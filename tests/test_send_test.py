@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from core.cli.send_test import TEXT, Trial
+from core.cli.send_test import TEXT, SendTest
 from core.errors import VestnikError
 from stand_ins import Scenario
 from tests.test_cascade import PHONE, Play, Stage, _play
@@ -55,11 +55,11 @@ async def tried(app: Stage, channel: str | None = None, wait: float = 20, port: 
     run, shown = app.vestnik.run, io.StringIO()
     server = msgspec.structs.replace(run.config.server, port=port or app.http.base_url.port)
     config = msgspec.structs.replace(run.config, server=server)
-    trial = Trial(config, run.hooks, run.store, 962302, timedelta(seconds=wait), Console(file=shown, soft_wrap=True))
+    command = SendTest(config, run.hooks, run.store, 962302, timedelta(seconds=wait), Console(file=shown, soft_wrap=True))
     said = []
     try:
         async with working(app):
-            await trial.run(PHONE, channel)
+            await command.run(PHONE, channel)
     except VestnikError as error:
         said = [str(error)]
     return [*shown.getvalue().splitlines(), *said]

@@ -41,7 +41,7 @@ def send_test(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Send one test message and tell step by step what happens, delivery included."""
-    from core.cli.send_test import Trial
+    from core.cli.send_test import SendTest
     from core.units import Duration
 
     try:
@@ -50,7 +50,7 @@ def send_test(
         raise VestnikError(f"--wait: {error}") from None
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
-        await Trial(found, hooks, store, salon or next(iter(found.salons), None), patience, out).run(phone, channel)
+        await SendTest(found, hooks, store, salon or next(iter(found.salons), None), patience, out).run(phone, channel)
 
     with_store(config, work, started=True)
 

@@ -33,7 +33,7 @@ _LOOK, _ASK = 0.25, 5.0  # seconds between looks at the database, between questi
 _OVER = ("delivered", "read", "failed")
 
 
-class Trial:
+class SendTest:
     """One message, one channel. `wait` is how long its delivery is waited for."""
 
     def __init__(
