@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from core.log import clean
+from core.log import masked
 from core.model import Deferred, Sent
 
 
@@ -22,7 +22,7 @@ def wanted() -> bool:
 def line(plugin: str, hook: str, value: Any, error: Exception | None, seconds: float) -> None:
     """ "filter.settle.filter → Deferred until 14:30:05 UTC: waits 20 s for further edits (0.01 ms)" """
     said = raised(error) if error is not None else shown(value)
-    sys.stderr.write(clean(f"{plugin}.{hook} → {said} ({seconds * 1e3:.2f} ms)") + "\n")
+    sys.stderr.write(masked(f"{plugin}.{hook} → {said} ({seconds * 1e3:.2f} ms)") + "\n")
 
 
 def shown(value: Any) -> str:

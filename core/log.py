@@ -62,7 +62,7 @@ def line(event: str, **fields: Any) -> str:
     return " ".join(f"{name}={_value(value)}" for name, value in {**first, **fields}.items() if value is not None)
 
 
-def clean(text: str) -> str:
+def masked(text: str) -> str:
     """Without phones and secrets."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
@@ -82,7 +82,7 @@ class Formatter(logging.Formatter):
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
     def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record)).replace("\n", "\n    ")
+        return masked(super().format(record)).replace("\n", "\n    ")
 
 
 class _Handler(logging.StreamHandler[IO[str]]):

@@ -24,7 +24,7 @@ from core import limits
 from core.config import Configuration
 from core.errors import ConfigError, VestnikError, in_words
 from core.hooks import Hooks, Plugin
-from core.log import clean
+from core.log import masked
 from core.runtime import Runtime
 from core.worker import Worker
 
@@ -111,7 +111,7 @@ class Reloader:
             await self._take_up()
         except Exception as error:
             why = str(error) if isinstance(error, VestnikError) else in_words(error)
-            self.problem = clean(why)
+            self.problem = masked(why)
             log.error("outcome=kept_old reason=%s", self.problem)
         else:
             self.problem = None

@@ -17,7 +17,7 @@ import msgspec
 from core import limits
 from core.errors import in_words
 from core.hooks import Plugin
-from core.log import clean
+from core.log import masked
 from core.model import Outcome
 from core.store.rows import JournalLine
 
@@ -42,7 +42,7 @@ class Recorders:
         """Each recorder, each outcome, later; a source hears of its own events alone. Never raises, never waits."""
         for outcome in outcomes:
             if outcome.reason:  # a gateway's own words may hold the number
-                outcome = msgspec.structs.replace(outcome, reason=clean(outcome.reason))
+                outcome = msgspec.structs.replace(outcome, reason=masked(outcome.reason))
             for plugin, _, _ in self.run.hooks.implementations("record", outcome.company_id):
                 if plugin.stage == "source" and plugin.short != outcome.source:
                     continue

@@ -31,14 +31,14 @@ def stamp(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
-def clean(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Without NUL and lone surrogates, which no column takes."""
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
-        return {clean(key): clean(entry) for key, entry in value.items()}
+        return {storable(key): storable(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [clean(entry) for entry in value]
+        return [storable(entry) for entry in value]
     return value
 
 
@@ -52,5 +52,5 @@ def pack(rows: Sequence[Mapping[str, Any]], times: Sequence[str]) -> str:
     try:
         packed = msgspec.json.encode(plain).decode()
     except UnicodeEncodeError:
-        return msgspec.json.encode(clean(plain)).decode()
-    return msgspec.json.encode(clean(plain)).decode() if "\\u0000" in packed else packed
+        return msgspec.json.encode(storable(plain)).decode()
+    return msgspec.json.encode(storable(plain)).decode() if "\\u0000" in packed else packed

@@ -92,14 +92,14 @@ def test_times_are_utc(written: io.StringIO) -> None:
 @pytest.mark.parametrize(("text", "shown"), PHONES)
 def test_phones_are_shortened(text: str, shown: str) -> None:
     """A number that stands alone keeps its first five characters and its last two."""
-    assert log.clean(text) == shown
-    assert log.clean(f"to {text} now") == f"to {shown} now"
+    assert log.masked(text) == shown
+    assert log.masked(f"to {text} now") == f"to {shown} now"
 
 
 @pytest.mark.parametrize("text", NO_PHONES)
 def test_ids_and_times_stay_readable(text: str) -> None:
     """What is no phone is left alone: ids, decimals, hashes, times."""
-    assert log.clean(text) == text
+    assert log.masked(text) == text
 
 
 def test_phones_are_shortened_in_every_part_of_a_record(written: io.StringIO) -> None:
@@ -133,7 +133,7 @@ def test_phones_are_shortened_in_every_part_of_a_record(written: io.StringIO) ->
 )
 def test_secrets_in_addresses_are_hidden(text: str, shown: str) -> None:
     """The value of secret=, token= and, in a query, key= is not shown; a field of our own called key is."""
-    assert log.clean(text) == shown
+    assert log.masked(text) == shown
 
 
 def test_known_secrets_are_hidden_wherever_they_stand(written: io.StringIO) -> None:
@@ -159,7 +159,7 @@ def test_no_secret_and_a_tiny_one_are_not_kept(written: io.StringIO) -> None:
     """An unset secret, an empty one, and one shorter than four characters would blank out half the log."""
     for value in (None, "", "abc"):
         log.keep_secret(value)
-    assert log.clean("abcdef") == "abcdef"
+    assert log.masked("abcdef") == "abcdef"
 
 
 def test_a_message_cannot_pretend_to_be_a_line(written: io.StringIO) -> None:
