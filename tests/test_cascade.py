@@ -104,7 +104,7 @@ def both(database_url: str, tmp_path: Path) -> Play:
 
 async def _play(
     url: str, folder: Path, story: Story, names: tuple[str, ...], *, channels: tuple[str, ...] = ("whatsapp", "sms"),
-    now: datetime | None = None, second: bool = False, route: dict[str, Any] | None = None, **tables: Any,
+    now: datetime | None = None, second: bool = False, route: dict[str, Any] | None = None, keys: dict[str, Any] | None = None, **tables: Any,
 ) -> None:  # fmt: skip
     clock = Clock(now) if now else Clock()
     async with asyncio.timeout(110), AsyncExitStack() as stack:
@@ -119,7 +119,7 @@ async def _play(
                 others = tables.get("salon", {})
                 tables["salon"] = {**others, "962303": {**SALON, **others.get("962303", {}), "send": {"green_api": table}}}
             else:
-                send[name] = table
+                send[name] = {**table, **(keys or {}).get(name, {})}
         raw = settings(url, send=send, route={"channels": list(channels), **(route or {})}, **tables)
         found = configuration.build(raw, folder / "config.toml", {})
         app = create_app(found, plugin_hooks.load(found), now=clock, with_worker=False, chance=random.Random(1))

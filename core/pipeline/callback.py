@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from core import retry
 from core.errors import Refused
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
@@ -123,6 +124,9 @@ class Callbacks:
             return not matched.waits
         if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
+        if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
+            wait, visit = self.run.config.route_of(row.company_id).fallback_after, row.told.visit_at if row.told else None
+            await self.run.store.people.watch(row.id, retry.fallback_at(now, wait, visit))
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
             await self.sender.fall_back()

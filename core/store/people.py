@@ -17,7 +17,7 @@ from core.store.values import when
 
 _LINK_FOR = timedelta(days=30)
 _LOST_ANSWER = timedelta(days=1)  # how long a message without an id may be found by its phone
-_RANK = {"pending": 0, "sending": 0, "unclear": 1, "failed": 1, "expired": 1, "superseded": 1, "sent": 2, "delivered": 3, "read": 4}
+_RANK = {"pending": 0, "sending": 0, "unclear": 1, "expired": 1, "superseded": 1, "sent": 2, "failed": 2, "delivered": 3, "read": 4}
 
 
 class Health(Struct, frozen=True):
@@ -171,7 +171,9 @@ class PeopleStore:
             await tx.fetch("stop_siblings", [{"notification_id": row.notification_id, "id": row.id}], now=report.at)
         if key is None or row.told is None or (row.status in ("pending", "sending") and report.status == "failed"):
             return row.revision
-        state = {"source": key.source, "company_id": key.company_id, "record_id": key.record_id, "told": write_booking(row.told)}
+        state = {**_place(key), "told": write_booking(row.told)}
+        if report.status != "failed" and row.status in ("pending", "expired", "failed"):  # taken, though its answer was a refusal
+            await tx.fetch("move_announced", [{**state, "revision": row.revision}], now=report.at)
         if report.status == "failed" and not await self._reached_otherwise(tx, row):
             back = {**state, "known_before": write_booking(row.known_before), "revision": row.revision}
             moved = await tx.fetch("move_back", [back], now=report.at)
@@ -188,6 +190,10 @@ class PeopleStore:
     async def _reached_otherwise(self, tx: Tx, row: Notification) -> bool:
         siblings = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
         return any(r["id"] != row.id and r["status"] in ("sending", "sent", "unclear", "delivered", "read") for r in siblings)
+
+    async def watch(self, number: int, fallback_at: datetime) -> None:
+        """The next channel is due then, unless a delivery is known."""
+        await self._run("gave_up", rows=[{"id": number, "at": fallback_at}])
 
     async def resend(self, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
         """A message that failed, expired or is unclear is sent again: a person says that the client did not get it.
