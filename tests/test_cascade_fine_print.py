@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stand_ins import Scenario
 from tests.conftest import SALON
-from tests.test_cascade import OTHER, PHONE, Play, Stage, _play
+from tests.test_cascade import OTHER, PHONE, Play, Stage, _booking, _play
 
 TEMPLATES = {"booking_created": [{"name": "new"}], "booking_cancelled": [{"name": "gone"}], "booking_updated": [{"name": "moved"}]}
-SECOND = 962303
+SECOND, OWN_CHANNEL = 962303, "0a7d1f2e-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
@@ -66,3 +67,74 @@ def test_an_old_sent_does_not_undo_a_failure(both: Play) -> None:
         assert await app.states() == [("whatsapp", "delivered")]
 
     both(story, "green_api")
+
+
+def of_second(number: int, phone: str = PHONE) -> dict[str, Any]:
+    """A booking at the second salon."""
+    found = _booking(number, phone)
+    found["company_id"] = found["data"]["company_id"] = SECOND
+    return found
+
+
+@pytest.mark.parametrize("name", ["wazzup", "smsru"])
+def test_two_salons_behind_one_address_hear_their_own_reports(both: Play, name: str) -> None:
+    """Two accounts have one proof, and a report names none of them: it is about whoever sent that message."""
+
+    async def story(app: Stage) -> None:
+        await app.book(1)
+        await app.tell(of_second(2, OTHER))
+        assert [status for _, status in await app.states()] == ["sent", "sent"]
+        assert [row["account"] for row in await app.messages()] == [0, SECOND]
+        for which in (0, 1):
+            await app.delivered(name, which)
+        assert [status for _, status in await app.states()] == ["delivered", "delivered"]
+
+    own = {"wazzup": {"channel_id": "0a7d1f2e-0000-4000-8000-000000000002"}, "smsru": {"sender": "SALON"}}[name]
+    channels = ("sms",) if name == "smsru" else ("whatsapp",)
+    both(story, name, channels=channels, salon={str(SECOND): {**SALON, "send": {name: own}}})
+
+
+def test_what_is_written_to_one_channel_is_not_written_to_another(both: Play) -> None:
+    """Wazzup posts for all its channels to one address: СТОП to the second salon's number silences that salon alone."""
+
+    async def story(app: Stage) -> None:
+        hook = app["wazzup"].text_hook(PHONE.removeprefix("+"), "СТОП")
+        hook["messages"][0]["channelId"] = OWN_CHANNEL
+        await app["wazzup"]._post(hook)
+        await app.settle()
+        await app.book(1)
+        await app.tell(of_second(2))
+        rows = [row for row in await app.messages() if row["source"] != "vestnik"]
+        assert [(row["company_id"], row["status"]) for row in rows] == [(962302, "sent")]
+
+    both(
+        story,
+        "wazzup",
+        channels=("whatsapp",),
+        filter={"recent_chat": None},
+        salon={str(SECOND): {**SALON, "send": {"wazzup": {"channel_id": OWN_CHANNEL}}}},
+    )
+
+
+def test_one_callback_of_meta_for_two_numbers(both: Play) -> None:
+    """Meta puts what it has of two numbers into one body: each salon hears its own."""
+
+    async def story(app: Stage) -> None:
+        meta = app["whatsapp_cloud"]
+        meta.config = {**meta.config}  # type: ignore[misc]
+        await app.book(1)
+        meta.config["phone_number_id"] = "2222"
+        await app.tell(of_second(2, OTHER))
+        first, second = (meta.status_hook(taken, "delivered") for taken in meta.ledger)
+        second["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = "2222"
+        await meta._post({**first, "entry": [*first["entry"], *second["entry"]]})
+        await app.settle()
+        assert [status for _, status in await app.states()] == ["delivered", "delivered"]
+
+    own = {"phone_number_id": "2222"}
+    both(
+        story,
+        "whatsapp_cloud",
+        keys={"whatsapp_cloud": {"templates": TEMPLATES}},
+        salon={str(SECOND): {**SALON, "send": {"whatsapp_cloud": own}}},
+    )

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from core.endpoints.requests import Problem, as_values, endpoint, log, refused
 from core.errors import Refused
-from core.pipeline.callback import read, store
+from core.pipeline.callback import Heard, read, store
 
 if TYPE_CHECKING:
     from core.app import Vestnik
@@ -24,15 +24,15 @@ async def callback(app: Vestnik, request: Request) -> Response:
     asked = await as_values(request)
     now, payload = app.now(), asked.body.decode("utf-8", "replace")
     try:
-        account, items, reply = read(app.run, plugin, asked, now)
+        heard = read(app.run, plugin, asked, now)
     except Refused as error:
         raise await refused(app, plugin.short, error) from None
     except Exception as error:
         log.warning("transport=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
-        await store(app.run, plugin, 0, [], payload, now, unreadable=f"{type(error).__name__}: {error}")
+        await store(app.run, plugin, Heard([]), payload, now, unreadable=f"{type(error).__name__}: {error}")
         return JSONResponse({"success": True})
-    await store(app.run, plugin, account, items, payload, now)
+    await store(app.run, plugin, heard, payload, now)
     app.run.work.set("callbacks")
-    if reply is not None:
+    if (reply := heard.reply) is not None:
         return Response(reply.body, reply.status, media_type=reply.content_type)
     return JSONResponse({"success": True})

@@ -7,10 +7,12 @@ would send the same one for ever, and everything behind it would wait.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from core import retry
 from core.errors import Refused
@@ -32,43 +34,45 @@ _encoder = msgspec.json.Encoder()
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (DeliveryStatus, InboundMessage, Binding, TransportState)}
 
 
-def read(run: Runtime, plugin: Plugin, request: Request, now: datetime) -> tuple[int, list[CallbackItem], Reply | None]:
-    """Ask the transport: (account, items, its own answer). Each account of the transport is tried; raises `Refused` if none accepts it."""
-    refused: Refused | None = None
+class Heard(Struct, frozen=True):
+    """What a callback says, each item with the accounts that it may be about, and the transport's own answer."""
+
+    items: list[tuple[CallbackItem, list[int]]]
+    reply: Reply | None = None
+
+
+def read(run: Runtime, plugin: Plugin, request: Request, now: datetime) -> Heard:
+    """Ask the transport for each of its accounts, because several may stand behind one address, and a body may speak of several.
+
+    Raises `Refused` if none accepts it, else what the last one raised if none can read it.
+    """
+    found: dict[CallbackItem, list[int]] = {}
+    replies: list[Reply | None] = []
+    wrong: Exception = Refused("no account of this transport is switched on")
     for account, config in plugin.configs.items():
         if config is None:
             continue
         try:
-            found = run.hooks.ask("callback", plugin, account, request=request, now=now)
-        except Refused as error:
-            refused = error
+            said = run.hooks.ask("callback", plugin, account, request=request, now=now)
+            for item in dict.fromkeys(said.items if isinstance(said, Reply) else said):
+                found.setdefault(item, []).append(account)
+        except Exception as error:
+            wrong = wrong if isinstance(error, Refused) and not isinstance(wrong, Refused) else error
             continue
-        items = found.items if isinstance(found, Reply) else found
-        return account, list(items), found if isinstance(found, Reply) else None
-    raise refused or Refused("no account of this transport is switched on")
+        replies.append(said if isinstance(said, Reply) else None)
+    if not replies:
+        raise wrong
+    return Heard(list(found.items()), replies[0])
 
 
-async def store(
-    run: Runtime,
-    plugin: Plugin,
-    account: int,
-    items: list[CallbackItem],
-    payload: str,
-    now: datetime,
-    unreadable: str | None = None,
-) -> None:
+async def store(run: Runtime, plugin: Plugin, heard: Heard, payload: str, now: datetime, unreadable: str | None = None) -> None:
     """On disk before the gateway is answered."""
-    packed = _encoder.encode([{"kind": type(item).__name__, "item": item} for item in items]).decode()
-    status = "unreadable" if unreadable else "received" if items else "processed"
+    entries = [{"kind": type(item).__name__, "item": item, "accounts": accounts} for item, accounts in heard.items]
+    status = "unreadable" if unreadable else "received" if entries else "processed"
     row = {
-        "transport": plugin.short,
-        "account": account,
-        "payload": payload,
-        "items": packed,
-        "status": status,
-        "reason": unreadable,
-        "at": now,
-    }
+        "transport": plugin.short, "account": heard.items[0][1][0] if heard.items else 0, "payload": payload,
+        "items": _encoder.encode(entries).decode(), "status": status, "reason": unreadable, "at": now,
+    }  # fmt: skip
     await run.store.people.store_callbacks([row])
 
 
@@ -90,7 +94,7 @@ class Callbacks:
         try:
             for entry in msgspec.json.decode(row.items):
                 item = msgspec.convert(entry["item"], _KINDS[entry["kind"]])
-                unmatched |= not await self._apply(row, item, now)
+                unmatched |= not await self._apply(row, entry.get("accounts") or [row.account], item, now)
         except Exception as error:
             log.exception("transport=%s outcome=broken", row.transport)
             return {"id": row.id, "status": "unreadable", "reason": f"{type(error).__name__}: {error}", "due_at": now}
@@ -98,10 +102,17 @@ class Callbacks:
             return {"id": row.id, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + _STATUS_WAITS}
         return {"id": row.id, "status": "processed", "reason": "no message has this id" if unmatched else None, "due_at": now}
 
-    async def _apply(self, row: StoredCallback, item: CallbackItem, now: datetime) -> bool:
+    async def _apply(self, row: StoredCallback, accounts: list[int], item: CallbackItem, now: datetime) -> bool:
+        if isinstance(item, DeliveryStatus):  # it is about whichever of them has sent that message
+            return await self.status(row.transport, accounts[0], item, now, accounts[1:])
+        if isinstance(item, TransportState) and len(accounts) > 1:
+            return True  # nobody can say whose it is: their messages and probes will tell
+        for account in accounts:
+            await self._hear(msgspec.structs.replace(row, account=account), item, now)
+        return True
+
+    async def _hear(self, row: StoredCallback, item: CallbackItem, now: datetime) -> None:
         match item:
-            case DeliveryStatus():
-                return await self.status(row.transport, row.account, item, now)
             case InboundMessage():
                 await self._inbound(row, item)
             case Binding():
@@ -111,12 +122,20 @@ class Callbacks:
                     await self.run.store.people.unbind(row.transport, row.account, item.binding)
             case TransportState():
                 await self.sender.accounts.says(row.transport, row.account, item, now)
-        return True
 
-    async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime) -> bool:
+    async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime, others: Sequence[int] = ()) -> bool:
         """Apply one delivery status; whether it is done with. False: its message may be known later."""
         report = Report(
-            transport, account, item.status, item.at or now, item.id, item.reference, item.phone, item.reason, item.text
+            transport,
+            account,
+            item.status,
+            item.at or now,
+            item.id,
+            item.reference,
+            item.phone,
+            item.reason,
+            item.text,
+            tuple(others),
         )
         matched = (await self.run.store.people.report([report]))[0]
         row = matched.row

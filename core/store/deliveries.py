@@ -24,7 +24,10 @@ class State(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """One delivery status to be matched: by the gateway's id, by our reference, or by phone and text where both are unknown."""
+    """One delivery status to be matched: by the gateway's id, by our reference, or by phone and text where both are unknown.
+
+    `others` are accounts that it may be about as well.
+    """
 
     transport: str
     account: int
@@ -35,6 +38,7 @@ class Report(Struct, frozen=True):
     phone: str | None = None
     reason: str | None = None
     text: str | None = None
+    others: tuple[int, ...] = ()
 
 
 class Deliveries:

@@ -138,11 +138,12 @@ class PeopleStore:
         return [await self._report_one(tx, report) for report in reports]
 
     async def _report_one(self, tx: Tx, report: Report) -> Matched:
-        place = {"n": 0, "transport": report.transport, "account": report.account}
-        rows = await tx.fetch("rows_of_statuses", [{**place, "provider_id": report.provider_id, "reference": report.reference}])
+        places = [{"n": 0, "transport": report.transport, "account": account} for account in (report.account, *report.others)]
+        asked = {"provider_id": report.provider_id, "reference": report.reference}
+        rows = await tx.fetch("rows_of_statuses", [{**place, **asked} for place in places])
         if not rows and report.phone and report.provider_id:
-            asked = {**place, "phone": report.phone, "since": report.at - _LOST_ANSWER}
-            rows = await tx.fetch("rows_of_phones", [asked])
+            lost = {"phone": report.phone, "since": report.at - _LOST_ANSWER}
+            rows = await tx.fetch("rows_of_phones", [{**place, **lost} for place in places])
             if report.text is not None:
                 rows = [row for row in rows if row["message"] == report.text]
                 if not rows:  # a message is marked before its request begins: this is somebody else's

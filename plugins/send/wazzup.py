@@ -32,7 +32,7 @@ from core import (
     posted,
     prove,
 )
-from plugins.send._whatsapp import OwnNumber, facts
+from plugins.send._whatsapp import OwnNumber, facts, text_of
 
 # Wazzup writes both REPEATED_CRM_MESSAGE_ID and repeatedCrmMessageId, so here without "_" and in lower case. A code means the same in
 # an answer and in a later status. Wazzup knows a repeat by crmMessageId for 60 s: after an unknown error the next try comes within them.
@@ -56,6 +56,7 @@ CODES = Codes(
     after={"unknownerror": timedelta(seconds=10)},
     within={"unknownerror": timedelta(seconds=50)},
 )
+_OF_A_CHANNEL = ("messages", "channelsUpdates")  # a status names none
 STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
 
 
@@ -79,8 +80,7 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     headers = {"Authorization": f"Bearer {config.api_key}"}
     response = await http.post(f"{config.base_url.rstrip('/')}/v3/message", headers=headers, json=body)
     said = answer(response)
-    sent = said.get("messageId")
-    return CODES.judge(response, _plain(said.get("error")), sent if isinstance(sent, str) else None)
+    return CODES.judge(response, _plain(said.get("error")), text_of(said.get("messageId")))
 
 
 @hookimpl
@@ -88,8 +88,8 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     if config.webhook_token:
         prove(request.headers.get("authorization"), f"Bearer {config.webhook_token}")
     body = posted(request)
-    ours = [entry for entry in objects(body.get("channelsUpdates")) if entry.get("channelId") == config.channel_id]
-    found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, objects(body.get("messages"))), *map(_state, ours)]
+    ours = {name: [e for e in objects(body.get(name)) if e.get("channelId") == config.channel_id] for name in _OF_A_CHANNEL}
+    found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, ours["messages"]), *map(_state, ours["channelsUpdates"])]
     return [item for item in found if item is not None]
 
 

@@ -128,6 +128,9 @@ def test_anything_else_is_unclear(status: int, body: object) -> None:
     assert isinstance(_send(status, body)[0], Unclear)
 
 
+OURS = {"channelId": CHANNEL, "chatType": "whatsapp", "status": "inbound"}
+
+
 def test_one_body_mixes_arrays() -> None:
     """Statuses, messages and channels in one body are all read; what is none of ours is passed over."""
     body = {
@@ -139,10 +142,11 @@ def test_one_body_mixes_arrays() -> None:
             "text",
         ],
         "messages": [
-            {"chatType": "whatsapp", "chatId": "375291234567", "status": "inbound", "type": "image", "dateTime": "not a time"},
-            {"chatType": "telegram", "chatId": "79001234567", "status": "inbound", "text": "Да"},
-            {"chatType": "whatsapp", "chatId": "79001234567", "status": "inbound", "text": "Да", "isEcho": True},
-            {"chatType": "whatsapp", "chatId": "group", "status": "inbound", "text": "Да"},
+            {**OURS, "chatId": "375291234567", "type": "image", "dateTime": "not a time"},
+            {**OURS, "chatType": "telegram", "chatId": "79001234567", "text": "Да"},
+            {**OURS, "chatId": "79001234567", "text": "Да", "isEcho": True},
+            {**OURS, "chatId": "group", "text": "Да"},
+            {**OURS, "channelId": "another", "chatId": "79001234567", "text": "Да"},
         ],
         "channelsUpdates": [
             {"channelId": "another", "state": "qr"},
