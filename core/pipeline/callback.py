@@ -160,7 +160,7 @@ class Callbacks:
         if phone is None:
             return
         at = item.at or row.created_at
-        await self.run.store.people.wrote(phone, row.account, at)
+        await self.run.store.people.wrote(phone, row.account, at, row.transport)
         if kind := meant(item.text):
             said = answer(self.run, row, phone, kind, self.run.now())
             await self.run.store.people.opt(phone, row.account, at if kind == OPTED_OUT else None, said)
