@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +197,24 @@ def test_what_was_written_elsewhere_opens_no_window(both: Play) -> None:
 
     keys = {"whatsapp_cloud": {"templates": TEMPLATES}}
     both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), keys=keys, filter={"recent_chat": None})
+
+
+@pytest.mark.parametrize("name", ["waha", "green_api", "evolution"])
+def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> None:
+    """WhatsApp names clients by a @lid ever more often. A report about our message says whose it is, so СТОП from there is heard."""
+
+    async def story(app: Stage) -> None:
+        def hidden(hook: Any) -> Any:
+            return json.loads(re.sub(rf"{PHONE[1:]}@(c\.us|s\.whatsapp\.net)", "5566@lid", json.dumps(hook)))
+
+        await app.book(1)
+        await app[name]._post(hidden(app[name].status_hook(app[name].ledger[0], "delivered")))
+        await app.settle()
+        assert await app.states() == [("whatsapp", "delivered")]
+        await app[name]._post(hidden(app[name].text_hook(PHONE[1:], "СТОП")))
+        await app.settle()
+        await app.book(2, at="16:00")
+        assert [taken.text for taken in app[name].ledger if "16:00" in taken.text] == []
+        assert len(await app.rows("SELECT * FROM contacts WHERE opted_out_at IS NOT NULL")) == 1
+
+    both(story, name, channels=("whatsapp",), filter={"recent_chat": None})

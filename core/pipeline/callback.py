@@ -141,6 +141,8 @@ class Callbacks:
         row = matched.row
         if row is None:
             return not matched.waits
+        if item.binding and row.phone:
+            await self.run.store.people.bind(transport, row.account, item.binding, row.phone, None, now)
         if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
