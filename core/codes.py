@@ -89,6 +89,7 @@ class Statuses:
         phone: str | None = None,
         at: object = None,
         reason: str | None = None,
+        binding: str | None = None,
     ) -> DeliveryStatus | None:
         """The status that a state means, of the message with this id; `None` if it is not documented.
 
@@ -97,7 +98,7 @@ class Statuses:
         known = self._meanings.get(str(code))
         if known is None:
             return None
-        return DeliveryStatus(known.status, id, reference, phone, moment(at), reason or known.reason)
+        return DeliveryStatus(known.status, id, reference, phone, moment(at), reason or known.reason, binding=binding)
 
     def reports(self, code: object, id: str | None = None, **more: Any) -> tuple[DeliveryStatus, ...]:  # noqa: A002
         """As `report`, for `callback`: one item, or none."""

@@ -522,7 +522,7 @@ def test_what_nobody_delivered_is_on_the_list_to_call(both: Play) -> None:
     both(story, "green_api", "smsru")
 
 
-def test_a_month_with_whatsapp_at_forty_percent(stage: Play) -> None:
+def test_a_month_with_whatsapp_at_forty_percent(both: Play) -> None:
     """Every change of a month is delivered, or listed for a call that day; no channel is tried twice, none after a known delivery."""
     chance = random.Random(40)
 
@@ -574,7 +574,7 @@ def test_a_month_with_whatsapp_at_forty_percent(stage: Play) -> None:
         assert len(by_message) == 180
         assert called
 
-    stage(story, "green_api", "smsru")
+    both(story, "green_api", "smsru")
 
 
 def test_the_readme_has_every_transport() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,81 @@ def test_one_callback_of_meta_for_two_numbers(both: Play) -> None:
         keys={"whatsapp_cloud": {"templates": TEMPLATES}},
         salon={str(SECOND): {**SALON, "send": {"whatsapp_cloud": own}}},
     )
+
+
+def test_an_account_over_its_rate_is_waited_for(both: Play) -> None:
+    """ "Too many requests" means a moment later, not another channel: nobody pays for an SMS because of it, and no alert stands."""
+
+    async def story(app: Stage) -> None:
+        app["green_api"].plan(Scenario("rate_limited", retry_after=5))
+        for number in (1, 2, 3):
+            await app.book(number, f"+7900000030{number}")
+        assert await app.states() == [("whatsapp", "pending")] * 3
+        await app.settle(120)
+        assert await app.states() == [("whatsapp", "sent")] * 3
+        assert (app["smsc"].ledger, await app.alerts()) == ([], [])
+
+    both(story, "green_api", "smsc")
+
+
+def test_a_limit_longer_than_a_fallback_is_not_waited_for(both: Play) -> None:
+    """An hour is longer than an undelivered message is waited for: the next channel at once."""
+
+    async def story(app: Stage) -> None:
+        app["green_api"].plan(Scenario("rate_limited", retry_after=3600))
+        for number in (1, 2):
+            await app.book(number, f"+7900000030{number}")
+        assert await app.states() == [("whatsapp", "failed"), ("sms", "sent")] * 2
+
+    both(story, "green_api", "smsc")
+
+
+def test_out_of_order_while_it_waits_for_its_rate(both: Play) -> None:
+    """The limit hid a lost session: as soon as the gateway says so, all that waits goes by SMS."""
+
+    async def story(app: Stage) -> None:
+        app["green_api"].plan(Scenario("rate_limited", retry_after=60))
+        for number in (1, 2):
+            await app.book(number, f"+7900000030{number}")
+        await app["green_api"].session(working=False)
+        await app.settle(120)
+        assert await app.states() == [("whatsapp", "failed")] * 2 + [("sms", "sent")] * 2
+
+    both(story, "green_api", "smsc")
+
+
+def test_what_was_written_elsewhere_opens_no_window(both: Play) -> None:
+    """The client wrote to the Telegram bot: Meta knows nothing of it, so a template leaves. Written on WhatsApp: text."""
+
+    async def story(app: Stage) -> None:
+        for name, start in (("telegram", "new: "), ("whatsapp_cloud", "✅ *Вы записаны!*")):
+            await app["telegram"].write(PHONE, contact=True)
+            await app.settle()
+            await app[name].write(PHONE, "Привет")
+            await app.settle(60)
+            await app.book(len(app["whatsapp_cloud"].ledger) + 1)
+            assert app["whatsapp_cloud"].ledger[-1].text.startswith(start), name
+
+    keys = {"whatsapp_cloud": {"templates": TEMPLATES}}
+    both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), keys=keys, filter={"recent_chat": None})
+
+
+@pytest.mark.parametrize("name", ["waha", "green_api", "evolution"])
+def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> None:
+    """WhatsApp names clients by a @lid ever more often. A report about our message says whose it is, so СТОП from there is heard."""
+
+    async def story(app: Stage) -> None:
+        def hidden(hook: Any) -> Any:
+            return json.loads(re.sub(rf"{PHONE[1:]}@(c\.us|s\.whatsapp\.net)", "5566@lid", json.dumps(hook)))
+
+        await app.book(1)
+        await app[name]._post(hidden(app[name].status_hook(app[name].ledger[0], "delivered")))
+        await app.settle()
+        assert await app.states() == [("whatsapp", "delivered")]
+        await app[name]._post(hidden(app[name].text_hook(PHONE[1:], "СТОП")))
+        await app.settle()
+        await app.book(2, at="16:00")
+        assert [taken.text for taken in app[name].ledger if "16:00" in taken.text] == []
+        assert len(await app.rows("SELECT * FROM contacts WHERE opted_out_at IS NOT NULL")) == 1
+
+    both(story, name, channels=("whatsapp",), filter={"recent_chat": None})

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stand_ins import ALL
 from tests.conftest import Clock, Driver, body, drive, settings
 
 ROOT = Path(__file__).parents[1]
@@ -540,3 +541,26 @@ def test_demo(tmp_path: Path) -> None:
     ):
         assert words in out
     assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_demo_over_every_transport(tmp_path: Path, name: str) -> None:
+    """The same over the stand-in of each messaging API: three messages leave over it, as its clients read them."""
+    written(tmp_path, (ROOT / "config.toml").read_text(encoding="utf-8"))
+    code, out, err = vestnik(tmp_path, "demo", "--exit", "--channel", name)
+    assert (code, err) == (0, "")
+    told = [line.partition(" over ") for line in out.splitlines() if line.startswith("  ") and " over " in line]
+    assert [rest for _, _, rest in told] == [
+        f"{name}: {kind}" for kind in ("booking_created", "booking_updated", "booking_cancelled")
+    ]
+    assert {verdict.strip() for verdict, _, _ in told} <= {"sent", "delivered", "read"}
+    for words in ("МУЖСКАЯ СТРИЖКА", "14:30", "16:00"):
+        assert words in out
+
+
+def test_demos_at_once(tmp_path: Path) -> None:
+    """Several begin at the same moment: each finds a port of its own."""
+    written(tmp_path, (ROOT / "config.toml").read_text(encoding="utf-8"))
+    command = [sys.executable, "-m", "core", "demo", "--exit"]
+    running = [subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [one.wait(DONE_WITHIN) for one in running] == [0] * 4

@@ -74,7 +74,8 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
     invited = guests(private)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestnik-demo-")))
-        port = _free_port(8080)
+        listening = stack.enter_context(_listening(8080))
+        port = listening.getsockname()[1]
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False))
         table: dict[str, Any] = {}
         stand_in: Any = None
@@ -88,7 +89,7 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
         app = create_app(routed(raw, base, hooks) if beside else config, hooks)
         vestnik: Vestnik = app.state.vestnik
         server = make_server(app, "127.0.0.1", port)
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:
             if serving.done():
                 await serving
@@ -171,10 +172,9 @@ def _tell(story: dict[str, Any], console: Console) -> None:
         console.print(f"  [yellow]silent[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}")
 
 
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    return wanted
+def _listening(wanted: int) -> socket.socket:
+    """A socket on this port, or on any; held from now on, because two demos may begin at once."""
+    try:
+        return socket.create_server(("127.0.0.1", wanted))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))

@@ -104,7 +104,7 @@ class SendTest:
     async def _send(self, row: Notification, message: Message, http: httpx.AsyncClient) -> SendResult:
         (person,) = await self.store.decisions.people([(row.phone, self.company)], self.began)
         (binding,) = await self.store.deliveries.bindings([(row.phone, row.transport, row.account)])
-        address = Address(row.phone or "", None, binding, row.reference, person.contact.wrote_at)
+        address = Address(row.phone or "", None, binding, row.reference, person.wrote_to(self.plugin.short, row.account))
         try:
             said: SendResult = await self.hooks.ask_async(
                 "send", self.plugin, self.company, message=message, address=address, http=http, now=self.began

@@ -118,6 +118,7 @@ class DeliveryStatus(Struct, frozen=True):
     at: datetime | None = None
     reason: str | None = None  # of a failure
     text: str | None = None  # what was sent, where the gateway tells it back
+    binding: str | None = None  # the recipient's chat, where the gateway names it instead of the phone: kept
 
 
 class InboundMessage(Struct, frozen=True):

@@ -141,6 +141,8 @@ class Callbacks:
         row = matched.row
         if row is None:
             return not matched.waits
+        if item.binding and row.phone:
+            await self.run.store.people.bind(transport, row.account, item.binding, row.phone, None, now)
         if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
@@ -160,7 +162,7 @@ class Callbacks:
         if phone is None:
             return
         at = item.at or row.created_at
-        await self.run.store.people.wrote(phone, row.account, at)
+        await self.run.store.people.wrote(phone, row.account, at, row.transport)
         if kind := meant(item.text):
             said = answer(self.run, row, phone, kind, self.run.now())
             await self.run.store.people.opt(phone, row.account, at if kind == OPTED_OUT else None, said)

@@ -52,6 +52,14 @@ class Leaving(Struct, frozen=True):
     note: str | None = None
 
 
+class Pause(Struct, frozen=True):
+    """An account that is left alone. `limited`: it only keeps to a rate."""
+
+    until: datetime
+    reason: str
+    limited: bool
+
+
 class Departure:
     """The judgement of messages that are due, of those that were not delivered, and of those whose worker died."""
 
@@ -108,7 +116,7 @@ class Departure:
         rendered = render(self.run.hooks, notice, hop.channel)
         if rendered.message is None:
             return self.end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
-        address = Address(row.phone or "", row.client_name, binding, row.reference, person.contact.wrote_at)
+        address = Address(row.phone or "", row.client_name, binding, row.reference, person.wrote_to(hop.plugin.short, hop.account))
         note = "; ".join((*judgement.abstained, *rendered.left_out)) or None
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
 
@@ -151,18 +159,23 @@ class Departure:
             row, status, now, f"{rule}: {verdict.reason}", rule=rule, announce=moves, attempted=status == "failed", event=event
         )
 
-    def paused(self, hop: route.Hop, now: datetime) -> tuple[datetime, str] | None:
+    def paused(self, hop: route.Hop, now: datetime) -> Pause | None:
         health = self.run.health.get((hop.plugin.short, hop.account))
         if health is None or health.reason is None or health.paused_until is None:
             return None
         if health.paused_until <= now:  # over, but where it can be asked how it is, no message is tried on it before
-            return (now + _PROBED, health.reason) if "probe" in hop.plugin.calls else None
-        return health.paused_until, health.reason
+            return Pause(now + _PROBED, health.reason, health.limited) if "probe" in hop.plugin.calls else None
+        return Pause(health.paused_until, health.reason, health.limited)
 
-    def out_of_order(
-        self, row: Notification, hop: route.Hop, way: list[route.Hop], now: datetime, paused: tuple[datetime, str]
-    ) -> Finish:
-        return self.onwards(row, way, now, f"{hop.plugin.short} is out of order: {paused[1]}", wait=paused[0])
+    def out_of_order(self, row: Notification, hop: route.Hop, way: list[route.Hop], now: datetime, paused: Pause) -> Finish:
+        trouble = "has to wait" if paused.limited else "is out of order"
+        further = [] if paused.limited and self.worth_waiting(row, paused.until, now) else way
+        return self.onwards(row, further, now, f"{hop.plugin.short} {trouble}: {paused.reason}", wait=paused.until)
+
+    def worth_waiting(self, row: Notification, until: datetime, now: datetime) -> bool:
+        """Whether an account over its rate may take the message before one that is not delivered would go on by the next channel."""
+        visit = row.told.visit_at if row.told else None
+        return until <= retry.fallback_at(now, self.run.config.route_of(row.company_id).fallback_after, visit)
 
     def kept_waiting(self, leaving: Leaving, turn: Turn, now: datetime) -> Finish:
         """Its account may not send it yet. A new client beyond the cap, and who would be told too late, is told on the next channel."""

@@ -32,7 +32,7 @@ class Accounts:
         beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
         failures = (health.failures if health is not None else 0) + (beside is None)
         until = max(now + retry.pause(failures, self.run.chance, result.after), beside or now)
-        await self.run.store.people.pause(*account, result.reason, until, now, failed=True)
+        await self.run.store.people.pause(*account, result.reason, until, now, failed=True, limited=not result.alert)
         await self.run.load_health()
         if result.alert:
             await self.run.alerts.out_of_order(*account, result.reason)

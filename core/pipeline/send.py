@@ -277,7 +277,8 @@ class Sender:
                 return self.judge.end(row, "failed", now, result.reason, attempted=True)
             case Retry(scope="transport"):
                 until = await self.accounts.pause(hop, result, now)
-                return self.judge.onwards(row, way if result.alert else [], now, result.reason, wait=until)
+                waits = not result.alert and self.judge.worth_waiting(row, until, now)
+                return self.judge.onwards(row, [] if waits else way, now, result.reason, wait=until)
             case Retry():
                 due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
                 if due is None:

@@ -18,10 +18,15 @@ _WON_FOR = timedelta(days=14)  # the channel that worked is tried first for so l
 
 
 class People(msgspec.Struct, frozen=True):
-    """One client as the store knows them, with the channel that last reached them."""
+    """One client as the store knows them, with the channel that last reached them, and (time, transport, account) of what they wrote last."""
 
     contact: Contact
     won_channel: str | None = None
+    wrote: tuple[tuple[datetime, str | None, int], ...] = ()
+
+    def wrote_to(self, transport: str, account: int) -> datetime | None:
+        """When they last wrote to this account, or somewhere that nobody knows."""
+        return max((at for at, name, number in self.wrote if name is None or (name, number) == (transport, account)), default=None)
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -128,10 +133,11 @@ class Decisions:
 
 def _person(phone: str | None, rows: list[Any], now: datetime) -> People:
     sent = tuple(at for row in rows if (at := when(row["sent_at"])))
-    wrote = max((at for row in rows if (at := when(row["wrote_at"]))), default=None)
+    wrote = tuple((at, row["wrote_to"], row["company_id"]) for row in rows if (at := when(row["wrote_at"])))
     opted = max((at for row in rows if (at := when(row["opted_out_at"]))), default=None)
     winners = [(at, row["won_channel"]) for row in rows if (at := when(row["won_at"])) and now - at <= _WON_FOR]
-    return People(Contact(phone, wrote, opted, sent), max(winners)[1] if winners else None)
+    last = max((at for at, _, _ in wrote), default=None)
+    return People(Contact(phone, last, opted, sent), max(winners)[1] if winners else None, wrote)
 
 
 def _state_values(state: Known, at: datetime) -> dict[str, Any]:

@@ -21,7 +21,10 @@ _RANK = {"pending": 0, "sending": 0, "unclear": 1, "expired": 1, "superseded": 1
 
 
 class Health(Struct, frozen=True):
-    """One account of one transport. `reason` is `None` while it works; `failures` counts the sends that failed since one succeeded."""
+    """One account of one transport. `reason` is `None` while it works; `failures` counts the sends that failed since one succeeded.
+
+    `limited`: it works, and may take more a moment later.
+    """
 
     transport: str
     account: int
@@ -29,6 +32,7 @@ class Health(Struct, frozen=True):
     failures: int
     paused_until: datetime | None
     paused_at: datetime | None = None
+    limited: bool = False
 
 
 class StoredCallback(Struct, frozen=True):
@@ -64,8 +68,9 @@ class PeopleStore:
         found = await self._read.submit(statement("next_callback"), [{}])
         return when(found[0][0]["due_at"])
 
-    async def wrote(self, phone: str, company: int, at: datetime) -> None:
-        await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at}])
+    async def wrote(self, phone: str, company: int, at: datetime, transport: str | None = None) -> None:
+        """The client wrote: to an account of a transport, or as another bot says, which does not say where."""
+        await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at, "wrote_to": transport}])
 
     async def opt(self, phone: str, account: int, out_at: datetime | None, answer: Notification | None = None) -> None:
         """СТОП (a time) or СТАРТ (`None`) on an account; 0 is all salons'. `answer` is stored with it, once a day at most for a client."""
@@ -226,9 +231,12 @@ class PeopleStore:
         )  # fmt: skip
         return again if await tx.fetch("add_notifications", [notification_values(again)]) else None
 
-    async def pause(self, transport: str, account: int, reason: str, until: datetime, now: datetime, *, failed: bool) -> None:
-        """Leave an account alone until then. `failed`: a message did, so that the next pause is longer."""
-        await self._run("pause", transport=transport, account=account, reason=reason, until=until, now=now, failures=int(failed))
+    async def pause(
+        self, transport: str, account: int, reason: str, until: datetime, now: datetime, *, failed: bool, limited: bool = False
+    ) -> None:
+        """Leave an account alone until then. `failed`: a message did, so that the next pause is longer. `limited`: it only keeps to a rate."""
+        place = {"transport": transport, "account": account}
+        await self._run("pause", **place, reason=reason, limited=limited, until=until, now=now, failures=int(failed))
 
     async def works(self, transport: str, account: int, now: datetime) -> None:
         """It has taken a message."""
@@ -241,7 +249,15 @@ class PeopleStore:
     async def health(self) -> list[Health]:
         found = await self._read.submit(statement("health"), [{}])
         return [
-            Health(r["transport"], r["account"], r["reason"], r["failures"], when(r["paused_until"]), when(r["paused_at"]))
+            Health(
+                r["transport"],
+                r["account"],
+                r["reason"],
+                r["failures"],
+                when(r["paused_until"]),
+                when(r["paused_at"]),
+                bool(r["limited"]),
+            )
             for r in found[0]
         ]
 

@@ -21,7 +21,7 @@ from core import (
     posted,
     prove,
 )
-from plugins.send._whatsapp import by_status, inbound, moment, phone_of
+from plugins.send._whatsapp import by_status, inbound, lid_of, moment, phone_of
 
 _STATES = {
     "notAuthorized": "the instance is not authorized: scan its QR code",
@@ -92,7 +92,8 @@ def read(request: Request, webhook_token: str, id_instance: str) -> Sequence[Cal
         case {"instanceData": {"idInstance": other}} if id_instance and str(other) != id_instance:
             raise Refused("a callback of another instance")
         case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)}:
-            found = _STATUSES.reports(name, sent, phone=phone_of(hook.get("chatId")), at=at)
+            chat = hook.get("chatId")
+            found = _STATUSES.reports(name, sent, phone=phone_of(chat), at=at, binding=lid_of(chat))
             return (*found, _state(name)) if name == "yellowCard" else found
         case {"typeWebhook": "outgoingAPIMessageReceived", "idMessage": str(sent), "senderData": {"chatId": chat}}:
             phone, text = phone_of(chat), _text(hook.get("messageData"))

@@ -60,6 +60,11 @@ def phone_of(chat: object) -> str | None:
     return f"+{number}" if kind in ("c.us", "s.whatsapp.net") and number.isascii() and number.isdecimal() else None
 
 
+def lid_of(chat: object) -> str | None:
+    """The chat whose phone WhatsApp hides; what its client writes comes from there, too."""
+    return str(chat) if str(chat).endswith("@lid") else None
+
+
 def inbound(chat: str, text: str, at: datetime | None) -> tuple[InboundMessage, ...]:
     """What a person wrote; nothing for groups and channels (those of MAX are negative numbers)."""
     if chat.startswith("-") or not chat or chat.partition("@")[2] not in PEOPLE:

@@ -93,7 +93,7 @@ def callback(request: Request, config: Config, now: datetime) -> Sequence[Callba
         raise Refused("a callback of another instance")
     match hook:
         case {"event": "messages.update", "data": {"keyId": str(sent), "fromMe": True, "status": str(name), **to}}:
-            return STATES.reports(name, sent, phone=wa.phone_of(to.get("remoteJid")))
+            return STATES.reports(name, sent, phone=wa.phone_of(to.get("remoteJid")), binding=wa.lid_of(to.get("remoteJid")))
         case {"event": "messages.upsert", "data": {"key": {"remoteJid": str(chat), "fromMe": False, **names}, **said}}:
             known = [
                 jid for jid in (names.get("remoteJidAlt"), names.get("senderPn")) if wa.phone_of(jid)

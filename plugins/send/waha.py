@@ -111,8 +111,9 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
         case {"session": other} if other != config.session:
             raise Refused("a callback of another session")
         case {"event": "message.ack", "payload": {"id": str(whole), "fromMe": True, "ack": int(ack)}, **hook}:
-            phone, sent = wa.phone_of(whole.split("_")[-2:][0]), whole.rpartition("_")[2]
-            return ACKS.reports(ack, sent, reference=sent.lower(), phone=phone, at=hook.get("timestamp"))
+            chat, sent = whole.split("_")[-2:][0], whole.rpartition("_")[2]
+            phone, lid = wa.phone_of(chat), wa.lid_of(chat)
+            return ACKS.reports(ack, sent, reference=sent.lower(), phone=phone, at=hook.get("timestamp"), binding=lid)
         case {"event": "message" | "message.any", "payload": {"from": str(chat), "fromMe": False, **said}}:
             return wa.inbound(chat, wa.text_of(said.get("body")), wa.moment(said.get("timestamp")))
         case {"event": "session.status", "payload": {"status": status}}:

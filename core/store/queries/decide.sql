@@ -9,11 +9,11 @@ LEFT JOIN booking_notifications n ON n.source = r.source AND n.company_id = r.co
 
 -- known_people --
 -- What is known of clients, a row for each thing: what they said, and when they were last sent something.
-SELECT r.n, c.wrote_at, c.opted_out_at, c.won_channel, c.won_at, NULL AS sent_at
+SELECT r.n, c.company_id, c.wrote_at, c.wrote_to, c.opted_out_at, c.won_channel, c.won_at, NULL AS sent_at
 FROM @rows r(n int, phone text, company_id bigint)
 JOIN contacts c ON c.phone = r.phone AND c.company_id IN (0, r.company_id)
 UNION ALL
-SELECT r.n, NULL, NULL, NULL, NULL, n.sent_at
+SELECT r.n, NULL, NULL, NULL, NULL, NULL, NULL, n.sent_at
 FROM @rows r(n int, phone text, company_id bigint)
 JOIN booking_notifications n ON n.phone = r.phone AND n.sent_at > :since
 WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step + 0 = 0 AND n.source <> 'vestnik'

@@ -1,8 +1,8 @@
 -- wrote --
-INSERT INTO contacts (phone, company_id, wrote_at)
-SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time) WHERE TRUE
-ON CONFLICT (phone, company_id) DO UPDATE SET wrote_at = CASE
-    WHEN contacts.wrote_at IS NULL OR contacts.wrote_at < excluded.wrote_at THEN excluded.wrote_at ELSE contacts.wrote_at END
+INSERT INTO contacts (phone, company_id, wrote_at, wrote_to)
+SELECT r.phone, r.company_id, r.at, r.wrote_to FROM @rows r(phone text, company_id bigint, at time, wrote_to text) WHERE TRUE
+ON CONFLICT (phone, company_id) DO UPDATE SET wrote_at = excluded.wrote_at, wrote_to = excluded.wrote_to
+WHERE contacts.wrote_at IS NULL OR contacts.wrote_at < excluded.wrote_at
 
 -- say_stop --
 INSERT INTO contacts (phone, company_id, opted_out_at)
@@ -63,9 +63,10 @@ SELECT MIN(due_at) AS due_at FROM callbacks WHERE status IN ('received', 'unmatc
 
 -- pause --
 -- Sends that fail beside one another count as one failure; what a probe finds counts as none.
-INSERT INTO transport_health (transport, account, reason, failures, paused_at, paused_until, updated_at)
-VALUES (:transport, :account, :reason, :failures, :now, :until, :now)
+INSERT INTO transport_health (transport, account, reason, limited, failures, paused_at, paused_until, updated_at)
+VALUES (:transport, :account, :reason, :limited, :failures, :now, :until, :now)
 ON CONFLICT (transport, account) DO UPDATE SET reason = excluded.reason,
+    limited = excluded.limited AND (transport_health.reason IS NULL OR transport_health.limited),
     failures = transport_health.failures + CASE WHEN transport_health.paused_until > excluded.updated_at THEN 0 ELSE excluded.failures END,
     paused_at = COALESCE(transport_health.paused_at, excluded.paused_at), updated_at = excluded.updated_at,
     paused_until = CASE WHEN transport_health.paused_until > excluded.paused_until THEN transport_health.paused_until ELSE excluded.paused_until END
