@@ -12,8 +12,9 @@ from core.store import sql
 from core.store.alerts import AlertStore
 from core.store.decisions import Decisions
 from core.store.deliveries import Deliveries
-from core.store.engine import Engine, Full, Lane, dialect_of
+from core.store.engine import Engine, dialect_of
 from core.store.inbox import Inbox
+from core.store.lane import Full, Lane
 from core.store.look import Look
 from core.store.pacing import Pacing
 from core.store.people import PeopleStore

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.store.decisions import notification_values
-from core.store.engine import Lane, Tx, statement
+from core.store.lane import Lane
 from core.store.rows import Notification
+from core.store.tx import Tx, statement
 
 _QUIET = timedelta(days=1)
 

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from core.model import Contact
-from core.store.engine import Engine, Lane, Tx
+from core.store.engine import Engine
+from core.store.lane import Lane
 from core.store.rows import Decision, JournalLine, Key, Known, Lease, Notification, known_row, write_booking
+from core.store.tx import Tx
 from core.store.values import when
 
 _LATELY = timedelta(days=7)

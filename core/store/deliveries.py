@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from core.model import Booking
 from core.store.decisions import add_journal, journal_values, notification_values
-from core.store.engine import Engine, Lane, Tx, one_statement, statement
+from core.store.engine import Engine
+from core.store.lane import Lane
 from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
+from core.store.tx import Tx, one_statement, statement
 from core.store.values import when
 
 

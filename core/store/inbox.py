@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from core.failpoint import reach
 from core.model import Received
-from core.store.engine import Engine, Lane, Tx, one_statement, statement
+from core.store.engine import Engine
+from core.store.lane import Lane
 from core.store.rows import EventRow, event_row
+from core.store.tx import Tx, one_statement, statement
 from core.store.values import when
 
 POLLED = "poll"  # the delivery id of what we asked for ourselves

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.ids import number_of
-from core.store.engine import Engine, Lane, statement
+from core.store.engine import Engine
+from core.store.lane import Lane
+from core.store.tx import statement
 from core.store.values import when
 
 _BATCH = 500  # rows deleted in one transaction, so that nobody waits for the broom

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct, field
 
 from core.model import Channel
-from core.store.engine import Lane, Tx
+from core.store.lane import Lane
+from core.store.tx import Tx
 from core.store.values import when
 
 DAY = timedelta(hours=24)

@@ -11,8 +11,10 @@ from msgspec import Struct, structs
 
 from core.store.decisions import notification_values
 from core.store.deliveries import Report
-from core.store.engine import Engine, Lane, Tx, statement
+from core.store.engine import Engine
+from core.store.lane import Lane
 from core.store.rows import Key, Notification, notification_row, write_booking
+from core.store.tx import Tx, statement
 from core.store.values import when
 
 _LINK_FOR = timedelta(days=30)

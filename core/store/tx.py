@@ -1,0 +1,99 @@
+"""Statements on one connection, by name, and the jobs that are made of them.
+
+Statements go to the driver's own connection: a batch is one statement with one JSON parameter, and needs no building.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import databases
+
+from core.store import sql
+from core.store.values import pack, stamp
+
+JobOf = TypeVar("JobOf", bound=Callable[..., Awaitable[list[Any]]])
+Row = Mapping[str, Any]
+
+
+class Tx:
+    """Statements on one connection, by name. Times go in and come out aware."""
+
+    def __init__(self, connection: databases.core.Connection, dialect: sql.Dialect, queries: Mapping[str, sql.Query]) -> None:
+        self._connection = connection
+        self.dialect = dialect
+        self._queries = queries
+
+    async def fetch(self, name: str, rows: Sequence[Mapping[str, Any]] | None = None, **values: Any) -> list[Row]:
+        """Run the statement `name`; `rows` is the batch, `values` its other parameters."""
+        query = self._queries[name]
+        if rows is not None:
+            values["rows"] = pack(rows, query.times)
+        return await self.run(query, values)
+
+    async def in_order(self, steps: Mapping[str, Sequence[Mapping[str, Any]]], **values: Any) -> list[Row]:
+        """Several statements, each with its batch, one after another; empty batches are left out. The answer is the last one's.
+
+        PostgreSQL does them as one: none may read what another of them writes, nor change the same row.
+        """
+        steps = {name: rows for name, rows in steps.items() if rows}
+        names = tuple(steps)
+        if self.dialect == "sqlite" or len(names) < 2:
+            found: list[Row] = []
+            for name, rows in steps.items():
+                found = await self.fetch(name, rows, **values)
+            return found
+        query = _together(names)
+        batches = {f"rows_{place}": pack(rows, self._queries[name].times) for place, (name, rows) in enumerate(steps.items())}
+        return await self.run(query, {**values, **batches})
+
+    async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
+        raw = self._connection.raw_connection
+        if self.dialect == "sqlite":
+            given = {name: _sqlite_value(values[name]) for name in query.names}
+            found = await raw.execute_fetchall(query.text, given)  # one hop to the connection's thread; a cursor takes three
+            names = found[0].keys() if found else ()
+            return [dict(zip(names, row, strict=True)) for row in found]
+        return list(await raw.fetch(query.text, *[values[name] for name in query.names]))
+
+    async def script(self, text: str) -> None:
+        """Several statements without parameters (migrations, pragmas)."""
+        for statement in sql.statements(text):
+            await self._connection.raw_connection.execute(statement)
+
+
+@functools.cache
+def _together(names: tuple[str, ...]) -> sql.Query:
+    found = sql.queries("postgresql")
+    return sql.in_order([found[name] for name in names])
+
+
+def _sqlite_value(value: Any) -> Any:
+    return stamp(value) if isinstance(value, datetime) else value
+
+
+Job = Callable[[Tx, list[Any]], Awaitable[list[Any]]]
+
+
+@functools.cache
+def statement(name: str) -> Job:
+    """A job that runs one statement, once for each dict of parameters. One object for each name, so that a lane can group by it."""
+
+    async def job(tx: Tx, asked: list[dict[str, Any]]) -> list[Any]:
+        return [await tx.fetch(name, **values) for values in asked]
+
+    job.once_for_each = True  # type: ignore[attr-defined]
+    return job
+
+
+def one_statement(*dialects: sql.Dialect) -> Callable[[JobOf], JobOf]:
+    """Mark a job that runs one statement there, whatever it is given: such a statement commits by itself, so nothing waits for a BEGIN and a COMMIT."""
+
+    def mark(job: JobOf) -> JobOf:
+        job.one_statement = dialects  # type: ignore[attr-defined]
+        return job
+
+    return mark
