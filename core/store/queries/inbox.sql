@@ -40,21 +40,23 @@ WHERE id IN (
 RETURNING *
 
 -- claim_suspect_event --
--- One that was claimed in vain, without its peers: the least suspect first, so that chance deaths are shared out and a killer stays behind.
+-- One that was claimed in vain, so often at the `least`, without its peers: the least suspect first, so that chance deaths are shared out and
+-- a killer stays behind.
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
     SELECT e.id FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
-      AND e.claims > 0
+      AND e.claims >= :least
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.claims, e.due_at, e.id LIMIT 1 @skip_locked)
 RETURNING *
 
 -- orphan_events --
--- The file's lock proves that whoever held a lease is dead: nobody waits for it to lapse.
-UPDATE webhook_events SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred')
+-- A file's lock proves that this owner, or whoever held a lease (''), is dead: nobody waits for it to lapse.
+UPDATE webhook_events SET lease_until = :past
+WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred') AND (:owner = '' OR lease_owner = :owner)
 
 -- next_event --
 -- Each is the first of its stretch of the index.
