@@ -189,6 +189,36 @@ def test_a_restart_waits_for_no_lease_of_the_dead(database_url: str, tmp_path: P
     asyncio.run(story())
 
 
+def test_what_came_later_is_not_decided_first(play: Callable[..., Any]) -> None:
+    """A deletion whose worker died with it is tried alone; the booking's return waits for it, and is not undone by the older deletion."""
+
+    async def story(app: Driver) -> None:
+        deleted = {"deleted": True, "last_change_date": "2025-08-20T11:20:00+0300"}
+        await app.post(body("record_create_admin"))
+        await app.post({**body("record_create_admin", **deleted), "status": "delete"})
+        assert len(await app.vestnik.run.store.inbox.claim("dead", 1, app.clock(), LEASE, 200)) == 2
+        app.clock.now += 2 * LEASE
+        await app.post({**body("record_create_admin", **LATER), "status": "update"})
+        await app.settle()
+        assert [row["is_cancelled"] for row in await app.rows("SELECT is_cancelled FROM appointments_cache")] == [0]
+        assert (await app.texts())[-1].splitlines()[2] == "📅 21 августа в 16:00"
+
+    play(story)
+
+
+def test_a_repeat_while_the_database_goes_away(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between storing a repeat and noting what the rules say of it: it is stored, so it is answered 200."""
+
+    async def story(app: Driver) -> None:
+        first = await app.tell(body("record_create_admin"))
+        monkeypatch.setattr(app.vestnik.run.store.deliveries, "add", fail)
+        again = await app.post(body("record_create_admin"))
+        assert (again.status_code, again.json()) == (200, {"success": True, "eventId": first["event_id"]})
+        assert [row["repeats"] for row in await app.rows("SELECT repeats FROM webhook_events")] == [1]
+
+    play(story)
+
+
 async def nothing(*_: object) -> None:
     pass
 

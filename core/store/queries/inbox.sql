@@ -21,13 +21,19 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
 
 -- claim_events --
 -- What is due, with the other undecided events of the same bookings: they are decided together. Not bookings with a request open at a
--- gateway: they are decided when its fate is known. What was claimed in vain may have killed its worker: it is tried alone (below).
+-- gateway: they are decided when its fate is known. What was claimed in vain may have killed its worker: it is tried alone (below), and what
+-- came after it for the same booking waits, because an older deletion that is decided later counts.
 WITH due AS (
     SELECT e.id, e.source, e.company_id, e.record_id, e.is_test FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
       AND e.claims = 0
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
+      AND (NOT EXISTS (SELECT 1 FROM webhook_events s WHERE s.status IN ('received', 'deferred') AND s.claims > 0
+                       AND (s.claims > 1 OR s.lease_until < :now))
+           OR NOT EXISTS (SELECT 1 FROM webhook_events o WHERE o.status IN ('received', 'deferred') AND o.source = e.source
+                      AND o.company_id = e.company_id AND o.record_id = e.record_id AND NOT o.is_test
+                      AND (o.claims + 0 > 1 OR (o.claims + 0 = 1 AND o.lease_until < :now))))
     ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
