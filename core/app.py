@@ -68,6 +68,8 @@ class Vestnik:
         store = await open_store(self.config.database.url, self.config.folder, alone=self.has_worker)
         self.spool = own_spool(self.config)
         self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
+        if before := self.spool.take(self.run.owner):
+            await store.orphan(before)
         self.worker = Worker(self.run)
         self.reloader = Reloader(self.run, self.worker, self._fits, self._in_force)
         await plugin_hooks.start(self.hooks)

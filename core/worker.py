@@ -41,6 +41,7 @@ class Worker:
     async def start(self) -> None:
         await self.run.load_health()
         await self.take_over()
+        await self.clear_up()
         loops: list[tuple[str, Callable[[], Awaitable[object]], Callable[[], Awaitable[float]]]] = [
             ("events", self.decider.step, self._until_event),
             ("messages", self.sender.step, self._until_message),
@@ -104,6 +105,14 @@ class Worker:
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
             self.run.recorders.tell([outcome_of(end) for end in lapsed if not end.row.ours])
+
+    async def clear_up(self) -> None:
+        """Before anybody is served: is it this that we died of?"""
+        for suspects in (self.decider.suspects, self.sender.suspects):
+            try:
+                await suspects.first()
+            except Exception:
+                log.exception("outcome=broken step=%s", "clear_up")
 
     async def renew(self) -> int:
         """Renew the leases of what is in hand. By itself: whatever housekeeping waits for, nobody takes us for dead."""

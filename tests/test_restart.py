@@ -20,7 +20,7 @@ import pytest
 from stand_ins import Scenario, serving
 from stand_ins.green_api import GreenApi
 from tests.conftest import body
-from tests.core.store.kit import execute, rows
+from tests.core.store.kit import rows
 from tests.test_delivery import free_port
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -50,11 +50,6 @@ class Server:
                 sys.executable, "-m", "core", "serve", "--config", str(self.config), stdout=log, stderr=log
             )
         await until(lambda: up(http, self.url), self.log)
-
-    async def lapse(self, statement: str) -> None:
-        """Spare PostgreSQL's next worker the 20 s of a dead one's lease. SQLite's takes over at once: it has the file's lock."""
-        if self.database_url.startswith("postgresql"):
-            await self.store(lambda store: execute(store, statement))
 
     async def end(self, number: int) -> float:
         """Send a signal; seconds until the process was gone."""
@@ -141,7 +136,6 @@ def test_killed_while_events_wait(live: Live) -> None:
         assert gateway.ledger == []
         await server.end(signal.SIGKILL)
         assert gateway.ledger == []
-        await server.lapse("UPDATE webhook_events SET lease_until = '2020-01-01 00:00:00.000000' WHERE lease_until IS NOT NULL")
         await server.start(http)
         await until(lambda: sent(server, gateway, 6), server.log)
         assert Counter(taken.phone for taken in gateway.ledger) == Counter(f"+790000{n:05}" for n in range(6))
@@ -162,7 +156,6 @@ def test_killed_while_a_request_is_open(live: Live) -> None:
         await http.post(f"{server.url}/webhook/yclients", content=coming(1))
         await until(lambda: in_ledger(gateway, 1), server.log)
         await server.end(signal.SIGKILL)
-        await server.lapse("UPDATE booking_notifications SET lease_until = '2020-01-01 00:00:00.000000' WHERE status = 'sending'")
         await server.start(http)
         await http.post(f"{server.url}/webhook/yclients", content=coming(2))
         await until(lambda: in_ledger(gateway, 2), server.log)

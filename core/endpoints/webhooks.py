@@ -68,5 +68,8 @@ async def _store(app: Vestnik, events: Sequence[NewEvent]) -> list[Stored]:
     app.run.work.set("events")
     again = {event.event_id: event.company_id for event, kept in zip(events, stored, strict=True) if kept.repeats}
     if again:
-        await app.worker.decider.note_repeats(list(again.items()))
+        try:
+            await app.worker.decider.note_repeats(list(again.items()))
+        except Exception as error:  # a line of the story is missing; they are stored, and counted
+            log.warning("outcome=repeat_untold count=%d reason=%s", len(again), type(error).__name__)
     return stored

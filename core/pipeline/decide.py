@@ -42,7 +42,7 @@ class Decider:
         self.run = runtime
         self._sender = sender
         self._slow: set[asyncio.Task[None]] = set()
-        self._suspects = Suspects(runtime, self._claim_suspect, self._decide)
+        self.suspects = Suspects(runtime, self._claim_suspect, self._decide)
         self.held: dict[int, int] = {}  # events in hand, id → token: their leases are renewed
 
     async def step(self) -> int:
@@ -50,10 +50,10 @@ class Decider:
         rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), self.run.now(), LEASE, _BATCH)
         if rows:
             await self._decide(rows)
-        return len(rows) + await self._suspects.step(len(rows))
+        return len(rows) + await self.suspects.step(len(rows))
 
-    async def _claim_suspect(self) -> Sequence[EventRow]:
-        return await self.run.store.inbox.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE)
+    async def _claim_suspect(self, least: int) -> Sequence[EventRow]:
+        return await self.run.store.inbox.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE, least)
 
     async def _decide(self, rows: Sequence[EventRow]) -> None:
         reach("events_claimed")

@@ -55,7 +55,7 @@ class Sender:
         self._load: Counter[tuple[str, int]] = Counter()
         self._most: dict[tuple[str, int], int] = {}  # taken up at once: the open ones, and those that follow at once
         self._promised: Counter[tuple[str, int]] = Counter()  # leased to us by decisions that are being written
-        self._suspects = Suspects(runtime, self._claim_suspect, self._take_up)
+        self.suspects = Suspects(runtime, self._claim_suspect, self._take_up)
         self.held: dict[int, int] = {}  # messages in hand, id → token: their leases are renewed
         self.stopping = False
 
@@ -65,10 +65,11 @@ class Sender:
         rows = await self.run.store.deliveries.claim(self.run.owner, self.run.token(), now, LEASE, _BATCH, self.busy())
         if rows:
             await self._take_up(rows)
-        return len(rows) + await self._suspects.step(len(rows))
+        return len(rows) + await self.suspects.step(len(rows))
 
-    async def _claim_suspect(self) -> Sequence[Notification]:
-        return await self.run.store.deliveries.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE, self.busy())
+    async def _claim_suspect(self, least: int) -> Sequence[Notification]:
+        run = self.run
+        return await run.store.deliveries.claim_suspect(run.owner, run.token(), run.now(), LEASE, self.busy(), least)
 
     async def _take_up(self, rows: Sequence[Notification]) -> None:
         reach("messages_claimed")

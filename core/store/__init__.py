@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -18,13 +17,11 @@ from core.store.lane import Full, Lane
 from core.store.look import Look
 from core.store.pacing import Pacing
 from core.store.people import PeopleStore
+from core.store.values import LONG_AGO
 
 __all__ = ["Full", "Store", "open_store", "schema"]
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)"
-
-
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 _READS = ("read", "watch", "look")
@@ -75,7 +72,7 @@ class Store:
             tx = self.engine.tx(connection)
             async with self.engine.transaction(tx):
                 for name in ("orphan_events", "orphan_notifications"):
-                    await tx.fetch(name, past=_LONG_AGO)
+                    await tx.fetch(name, past=LONG_AGO, owner="")
 
     async def close(self) -> None:
         for lane in self._lanes.values():
@@ -83,6 +80,11 @@ class Store:
         await self.engine.disconnect()
         if self._lock is not None:
             self._lock.close()
+
+    async def orphan(self, owner: str) -> None:
+        """This process is dead: its leases are over."""
+        await self.inbox.orphan(owner)
+        await self.deliveries.orphan(owner)
 
     async def ping(self) -> None:
         """Raises what the database raises."""

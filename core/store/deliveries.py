@@ -14,7 +14,7 @@ from core.store.engine import Engine
 from core.store.lane import Lane
 from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
 from core.store.tx import Tx, one_statement, statement
-from core.store.values import when
+from core.store.values import LONG_AGO, when
 
 
 class State(Struct, frozen=True):
@@ -56,10 +56,10 @@ class Deliveries:
         return sorted((notification_row(row) for row in found[0]), key=lambda row: (row.due_at, row.id))
 
     async def claim_suspect(
-        self, owner: str, token: int, now: datetime, lease: timedelta, busy: Sequence[tuple[str, int]]
+        self, owner: str, token: int, now: datetime, lease: timedelta, busy: Sequence[tuple[str, int]], least: int = 1
     ) -> list[Notification]:
-        """Take one message that was claimed in vain and may have killed its worker; none where none is due."""
-        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "rows": _accounts(busy)}
+        """As with events."""
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "least": least, "rows": _accounts(busy)}
         found = await self._work.submit(statement("claim_suspect_notification"), [values])
         return [notification_row(row) for row in found[0]]
 
@@ -237,6 +237,10 @@ class Deliveries:
     async def catch_up(self, now: datetime) -> None:
         """As with events."""
         await self._work.submit(statement("early_notifications"), [{"now": now}])
+
+    async def orphan(self, owner: str) -> None:
+        """As with events."""
+        await self._work.submit(statement("orphan_notifications"), [{"owner": owner, "past": LONG_AGO}])
 
     async def release(self, owner: str) -> None:
         await self._work.submit(statement("release_notifications"), [{"owner": owner}])

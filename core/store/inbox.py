@@ -14,7 +14,7 @@ from core.store.engine import Engine
 from core.store.lane import Lane
 from core.store.rows import EventRow, event_row
 from core.store.tx import Tx, one_statement, statement
-from core.store.values import when
+from core.store.values import LONG_AGO, when
 
 POLLED = "poll"  # the delivery id of what we asked for ourselves
 
@@ -112,9 +112,9 @@ class Inbox:
         found = await self._work.submit(statement("claim_events"), [values])
         return [event_row(row) for row in found[0]]
 
-    async def claim_suspect(self, owner: str, token: int, now: datetime, lease: timedelta) -> list[EventRow]:
-        """Take one event that was claimed in vain and may have killed its worker; none where none is due."""
-        values = {"owner": owner, "token": token, "now": now, "until": now + lease}
+    async def claim_suspect(self, owner: str, token: int, now: datetime, lease: timedelta, least: int = 1) -> list[EventRow]:
+        """Take one event that was claimed in vain, so often at the `least`, and may have killed its worker; none where none is due."""
+        values = {"owner": owner, "token": token, "now": now, "until": now + lease, "least": least}
         found = await self._work.submit(statement("claim_suspect_event"), [values])
         return [event_row(row) for row in found[0]]
 
@@ -132,6 +132,10 @@ class Inbox:
     async def catch_up(self, now: datetime) -> None:
         """After the clock was put back: what was stored in the future is due now; whatever should wait is asked again, and waits."""
         await self._work.submit(statement("early_events"), [{"now": now}])
+
+    async def orphan(self, owner: str) -> None:
+        """Its owner is dead: what it had claimed is free."""
+        await self._work.submit(statement("orphan_events"), [{"owner": owner, "past": LONG_AGO}])
 
     async def release(self, owner: str) -> None:
         """Give back what is claimed: a graceful stop."""

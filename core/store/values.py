@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def when(value: Any) -> datetime | None:
     """A time as the driver gives it → aware UTC."""

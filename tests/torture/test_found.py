@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.config import build
 from core.model import Sent
 from core.pipeline.decide import Decider
 from core.pipeline.send import LEASE
 from core.store.deliveries import Report
+from core.testing.driver import driven
 from core.worker import Worker
-from tests.conftest import Driver, body
+from tests.conftest import Clock, Driver, body, settings
 
 LATER = {"date": "2025-08-21 16:00:00", "datetime": "2025-08-21T16:00:00+03:00", "last_change_date": "2025-08-20T11:30:00+0300"}
 
@@ -129,6 +132,95 @@ def test_a_suspect_waits_behind_nothing_for_long(play: Callable[..., Any]) -> No
         assert taken == [2, 1, 1]
 
     play(story)
+
+
+@pytest.mark.parametrize("what", ["event", "message"])
+def test_what_died_alone_is_tried_before_anything_else(
+    play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A server that dies of something else soon after each start gives up nothing that is innocent: it is told at the start already."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        await app.post(body("record_create_admin"))
+        if what == "message":
+            await Decider(app.vestnik.run).step()
+        for token in (1, 2):  # in company, and alone
+            dead = ("dead", token, app.clock(), LEASE)
+            if what == "event":
+                taken: Any = await store.inbox.claim(*dead, 200) or await store.inbox.claim_suspect(*dead)
+            else:
+                taken = await store.deliveries.claim(*dead, 100, []) or await store.deliveries.claim_suspect(*dead, [])
+            assert len(taken) == 1
+            app.clock.now += 2 * LEASE
+        monkeypatch.setattr(worker, "_loop", nothing)  # it dies before they come to anything
+        await worker.start()
+        await worker.sender.finish()
+        assert [(row["status"], row["claims"]) for row in await app.messages()] == [("sent", 0)]
+
+    play(story)
+
+
+def test_a_restart_waits_for_no_lease_of_the_dead(database_url: str, tmp_path: Path) -> None:
+    """The spool's lock proves the process before dead: what it had in hand is told at once, what it had open is unclear; other nodes keep theirs."""
+
+    async def story() -> None:
+        found, clock = build(settings(database_url), tmp_path / "config.toml", {}), Clock()
+        async with driven(found, clock) as first:
+            run, now = first.vestnik.run, clock()
+            inbox, deliveries = run.store.inbox, run.store.deliveries
+            for number in (1, 2, 3):
+                await first.post(body("record_create_admin", id=number, resource_id=number))
+                await Decider(run).step()
+            await first.post(body("record_create_admin", id=4, resource_id=4))
+            assert len(await inbox.claim(run.owner, 1, now, LEASE, 200)) == 1
+            opened, _ = await deliveries.claim(run.owner, 1, now, LEASE, 2, [])
+            assert await deliveries.mark_sending([(opened, "text", None, None)], now, LEASE) == [True]
+            assert len(await deliveries.claim("another node", 2, now, LEASE, 1, [])) == 1
+            first.vestnik.spool.close()  # as the system does for the dead
+            async with driven(found, clock) as second:
+                await second.vestnik.worker.take_over()
+                await second.settle()
+                assert [row["status"] for row in await second.messages()] == ["unclear", "sent", "pending", "sent"]
+                clock.now += LEASE + timedelta(seconds=1)
+                await second.settle()
+                assert [row["status"] for row in await second.messages()] == ["unclear", "sent", "sent", "sent"]
+
+    asyncio.run(story())
+
+
+def test_what_came_later_is_not_decided_first(play: Callable[..., Any]) -> None:
+    """A deletion whose worker died with it is tried alone; the booking's return waits for it, and is not undone by the older deletion."""
+
+    async def story(app: Driver) -> None:
+        deleted = {"deleted": True, "last_change_date": "2025-08-20T11:20:00+0300"}
+        await app.post(body("record_create_admin"))
+        await app.post({**body("record_create_admin", **deleted), "status": "delete"})
+        assert len(await app.vestnik.run.store.inbox.claim("dead", 1, app.clock(), LEASE, 200)) == 2
+        app.clock.now += 2 * LEASE
+        await app.post({**body("record_create_admin", **LATER), "status": "update"})
+        await app.settle()
+        assert [row["is_cancelled"] for row in await app.rows("SELECT is_cancelled FROM appointments_cache")] == [0]
+        assert (await app.texts())[-1].splitlines()[2] == "📅 21 августа в 16:00"
+
+    play(story)
+
+
+def test_a_repeat_while_the_database_goes_away(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between storing a repeat and noting what the rules say of it: it is stored, so it is answered 200."""
+
+    async def story(app: Driver) -> None:
+        first = await app.tell(body("record_create_admin"))
+        monkeypatch.setattr(app.vestnik.run.store.deliveries, "add", fail)
+        again = await app.post(body("record_create_admin"))
+        assert (again.status_code, again.json()) == (200, {"success": True, "eventId": first["event_id"]})
+        assert [row["repeats"] for row in await app.rows("SELECT repeats FROM webhook_events")] == [1]
+
+    play(story)
+
+
+async def nothing(*_: object) -> None:
+    pass
 
 
 def test_what_failed_is_let_go(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,12 @@ class Machine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.run(self.driver.settle(seconds))
 
+    @rule(seconds=st.sampled_from((-7200, -30, 30, 7200)))
+    def clock_jumps(self, seconds: int) -> None:
+        """Somebody sets it; a worker that lives notices within seconds."""
+        self.clock.now += timedelta(seconds=seconds)
+        self.run(self.driver.vestnik.worker.housekeep())
+
     @rule(
         answers=st.lists(st.sampled_from(("sent", "retry", "down", "rejected", "unclear", "unclear_taken")), min_size=1, max_size=3)
     )

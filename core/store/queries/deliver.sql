@@ -1,5 +1,6 @@
 -- orphan_notifications --
-UPDATE booking_notifications SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('pending', 'sending')
+UPDATE booking_notifications SET lease_until = :past
+WHERE lease_until IS NOT NULL AND status IN ('pending', 'sending') AND (:owner = '' OR lease_owner = :owner)
 
 -- claim_notifications --
 -- What is due, for accounts that have a slot free. A booking with an undecided event waits: the decision may replace the message.
@@ -23,7 +24,7 @@ SET lease_owner = :owner, lease_token = :token, lease_until = :until, claims = c
 WHERE id IN (
     SELECT n.id FROM booking_notifications n
     WHERE n.status = 'pending' AND n.due_at <= :now AND (n.lease_until IS NULL OR n.lease_until < :now)
-      AND n.claims > 0
+      AND n.claims >= :least
       AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.source = n.source AND e.company_id = n.company_id AND e.record_id = n.record_id
                       AND e.status IN ('received', 'deferred') AND n.body IS NULL)
       AND (COALESCE(n.transport, ''), n.account) NOT IN (SELECT b.transport, b.account FROM @rows b(transport text, account bigint))

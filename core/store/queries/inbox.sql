@@ -21,13 +21,19 @@ WHERE NOT EXISTS (SELECT 1 FROM appointments_cache a WHERE a.source = r.source A
 
 -- claim_events --
 -- What is due, with the other undecided events of the same bookings: they are decided together. Not bookings with a request open at a
--- gateway: they are decided when its fate is known. What was claimed in vain may have killed its worker: it is tried alone (below).
+-- gateway: they are decided when its fate is known. What was claimed in vain may have killed its worker: it is tried alone (below), and what
+-- came after it for the same booking waits, because an older deletion that is decided later counts.
 WITH due AS (
     SELECT e.id, e.source, e.company_id, e.record_id, e.is_test FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
       AND e.claims = 0
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
+      AND (NOT EXISTS (SELECT 1 FROM webhook_events s WHERE s.status IN ('received', 'deferred') AND s.claims > 0
+                       AND (s.claims > 1 OR s.lease_until < :now))
+           OR NOT EXISTS (SELECT 1 FROM webhook_events o WHERE o.status IN ('received', 'deferred') AND o.source = e.source
+                      AND o.company_id = e.company_id AND o.record_id = e.record_id AND NOT o.is_test
+                      AND (o.claims + 0 > 1 OR (o.claims + 0 = 1 AND o.lease_until < :now))))
     ORDER BY e.due_at, e.id LIMIT :most @skip_locked)
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
@@ -40,21 +46,23 @@ WHERE id IN (
 RETURNING *
 
 -- claim_suspect_event --
--- One that was claimed in vain, without its peers: the least suspect first, so that chance deaths are shared out and a killer stays behind.
+-- One that was claimed in vain, so often at the `least`, without its peers: the least suspect first, so that chance deaths are shared out and
+-- a killer stays behind.
 UPDATE webhook_events
 SET lease_owner = :owner, lease_token = :token, lease_until = :until, attempts = attempts + 1, claims = claims + 1
 WHERE id IN (
     SELECT e.id FROM webhook_events e
     WHERE e.status IN ('received', 'deferred') AND e.due_at <= :now AND (e.lease_until IS NULL OR e.lease_until < :now)
-      AND e.claims > 0
+      AND e.claims >= :least
       AND NOT EXISTS (SELECT 1 FROM booking_notifications n WHERE n.status = 'sending' AND n.source = e.source
                       AND n.company_id = e.company_id AND n.record_id = e.record_id)
     ORDER BY e.claims, e.due_at, e.id LIMIT 1 @skip_locked)
 RETURNING *
 
 -- orphan_events --
--- The file's lock proves that whoever held a lease is dead: nobody waits for it to lapse.
-UPDATE webhook_events SET lease_until = :past WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred')
+-- A file's lock proves that this owner, or whoever held a lease (''), is dead: nobody waits for it to lapse.
+UPDATE webhook_events SET lease_until = :past
+WHERE lease_until IS NOT NULL AND status IN ('received', 'deferred') AND (:owner = '' OR lease_owner = :owner)
 
 -- next_event --
 -- Each is the first of its stretch of the index.
