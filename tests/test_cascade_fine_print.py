@@ -218,3 +218,62 @@ def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> Non
         assert len(await app.rows("SELECT * FROM contacts WHERE opted_out_at IS NOT NULL")) == 1
 
     both(story, name, channels=("whatsapp",), filter={"recent_chat": None})
+
+
+@pytest.mark.parametrize(("word", "status", "said"), [("meta-word", 200, "1158201444"), ("another", 401, ""), ("", 401, "")])
+def test_meta_verifies_the_address(both: Play, word: str, status: int, said: str) -> None:
+    """The word in the query is ours: its challenge comes back as plain text; else it is refused, and nothing comes back."""
+
+    async def story(app: Stage) -> None:
+        query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": word}
+        answered = await app.http.get("/callback/whatsapp_cloud", params=query)
+        assert (answered.status_code, "1158201444" in answered.text) == (status, bool(said))
+        if said:
+            assert (answered.text, answered.headers["content-type"].partition(";")[0]) == (said, "text/plain")
+
+    both(story, "whatsapp_cloud")
+
+
+@pytest.mark.parametrize("name", ["telegram", "max"])
+def test_who_left_the_bot_comes_back_by_a_link(both: Play, name: str) -> None:
+    """The bot is left: nothing is tried there. A new contact, or a new link, binds it again."""
+
+    async def story(app: Stage) -> None:
+        await app[name].write(PHONE, contact=True)
+        await app[name].write(PHONE, "/stop")
+        await app.settle()
+        await app.book(1)
+        assert (await app.states(), app[name].ledger) == ([(name, "failed"), ("sms", "sent")], [])
+        await app[name].write(PHONE, contact=True)
+        await app.settle()
+        await app.book(2, at="16:00")
+        assert (await app.states())[2:] == [(name, "sent")]
+
+    both(story, name, "smsc", channels=(name, "sms"))
+
+
+@pytest.mark.parametrize("name", ["green_api", "waha", "evolution", "wazzup", "green_api_max"])
+def test_a_lost_session_is_seen_everywhere(both: Play, name: str) -> None:
+    """The gateway says that its session is lost, before any message: it is in /ready and /metrics, messages go by SMS; then it heals."""
+    channel = "max" if name == "green_api_max" else "whatsapp"
+
+    async def story(app: Stage) -> None:
+        async def working() -> bool:
+            (entry,) = [entry for entry in (await app.http.get("/ready")).json()["transports"] if entry["transport"] == name]
+            shown = (await app.http.get("/metrics")).text
+            assert f'vestnik_transport_up{{account="0",transport="{name}"}} {float(entry["working"])}' in shown
+            return bool(entry["working"])
+
+        await app[name].session(working=False)
+        await app.settle()
+        assert not await working()
+        await app.book(1)
+        assert await app.states() == [(channel, "failed"), ("sms", "sent")]
+        assert len(await app.alerts()) == 1
+        await app[name].session(working=True)
+        await app.settle()
+        assert await working()
+        await app.book(2, OTHER)
+        assert (await app.states())[2:] == [(channel, "sent")]
+
+    both(story, name, "smsc", channels=(channel, "sms"))

@@ -35,4 +35,9 @@ async def ready(app: Vestnik, request: Request) -> Response:
 
 
 async def metrics(app: Vestnik, request: Request) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    up = [
+        f'vestnik_transport_up{{account="{entry.account}",transport="{entry.transport}"}} {float(entry.reason is None)}\n'
+        for entry in app.run.health.values()
+    ]
+    said = "# HELP vestnik_transport_up Whether an account takes messages\n# TYPE vestnik_transport_up gauge\n" + "".join(up)
+    return Response(generate_latest() + said.encode(), media_type=CONTENT_TYPE_LATEST)
