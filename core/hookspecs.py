@@ -148,9 +148,9 @@ def render(notice: Notice, channel: Channel, parts: dict[str, str], config: Any)
 def channel(config: Any) -> Channel:  # type: ignore[empty-body]
     """State the facts of the transport: its channel's name, marks, limits.
 
-    When: at start.
-    Answer: a `Channel`.
-    If it raises: the start is refused, and the plugin named.
+    When: at start, with the settings of each salon.
+    Answer: a `Channel`, its facts of the types and ranges that stand there.
+    If it raises: the start is refused, and the plugin named; so it is where a fact makes no sense.
     """
 
 
