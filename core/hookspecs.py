@@ -181,8 +181,9 @@ def callback(request: Request, config: Any, now: datetime) -> Sequence[CallbackI
 async def check(attempt: Attempt, http: httpx.AsyncClient, config: Any) -> DeliveryStatus | None:
     """Ask the gateway what became of one message.
 
-    When: on a timer, for transports without `callback`, and to resolve what is unclear.
-    Answer: the status; `None` if the gateway does not know yet.
+    When: a minute after a message was sent or became unclear, then ever more rarely, ten times at most, until it is delivered or has failed;
+        with a `callback` or without, where `Channel.reports_delivery` is set.
+    Answer: the status; `None` if the gateway does not know yet. `failed` where it never got the message: the next channel takes over.
     If it raises: it is asked again later.
     """
 
