@@ -20,6 +20,7 @@ from core import echo, limits
 from core.config import STAGES
 from core.contract import Call
 from core.errors import LeftAlone, PluginError, Refused, TooLong, in_words
+from core.facts import wrong
 from core.model import Channel
 
 
@@ -222,13 +223,14 @@ def _named(call: Call, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def facts(plugin: Plugin, company_id: int | None = None) -> Channel:
-    """What a transport's `channel()` states. Raises `PluginError` if it cannot."""
+    """What a transport's `channel()` states. Raises `PluginError` if it cannot, or if it states what nobody can keep to."""
     config = plugin.config_for(company_id) or next((entry for entry in plugin.configs.values() if entry is not None), None)
     try:
         call = plugin.calls["channel"]
         found = limits.WATCH.call(limits.SECONDS["channel"], call.function, **_named(call, config, {}))
     except Exception as error:
         raise PluginError(f"{plugin.name}.channel: raised {in_words(error)}; it must state the facts of the channel") from error
-    if not isinstance(found, Channel):
-        raise PluginError(f"{plugin.name}.channel: answered {type(found).__name__}; return a Channel(name=…)")
-    return found
+    if mistake := wrong(found):
+        salon = f" (salon {company_id})" if company_id and company_id in plugin.configs else ""
+        raise PluginError(f"{plugin.name}.channel{salon}: {mistake}")
+    return found  # type: ignore[no-any-return]

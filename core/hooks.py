@@ -101,6 +101,8 @@ def _check_clashes(plugins: list[Plugin], config: Configuration) -> None:
     for plugin in plugins:
         if plugin.stage == "send":
             carriers.setdefault(facts(plugin).name, []).append(plugin)
+            for company in filter(None, plugin.configs):
+                facts(plugin, company)
     routes = {0: config.route, **config.routes}
     for name, several in carriers.items():
         for company, route in routes.items():

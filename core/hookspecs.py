@@ -148,9 +148,9 @@ def render(notice: Notice, channel: Channel, parts: dict[str, str], config: Any)
 def channel(config: Any) -> Channel:  # type: ignore[empty-body]
     """State the facts of the transport: its channel's name, marks, limits.
 
-    When: at start.
-    Answer: a `Channel`.
-    If it raises: the start is refused, and the plugin named.
+    When: at start, with the settings of each salon.
+    Answer: a `Channel`, its facts of the types and ranges that stand there.
+    If it raises: the start is refused, and the plugin named; so it is where a fact makes no sense.
     """
 
 
@@ -181,8 +181,9 @@ def callback(request: Request, config: Any, now: datetime) -> Sequence[CallbackI
 async def check(attempt: Attempt, http: httpx.AsyncClient, config: Any) -> DeliveryStatus | None:
     """Ask the gateway what became of one message.
 
-    When: on a timer, for transports without `callback`, and to resolve what is unclear.
-    Answer: the status; `None` if the gateway does not know yet.
+    When: a minute after a message was sent or became unclear, then ever more rarely, ten times at most, until it is delivered or has failed;
+        with a `callback` or without, where `Channel.reports_delivery` is set.
+    Answer: the status; `None` if the gateway does not know yet. `failed` where it never got the message: the next channel takes over.
     If it raises: it is asked again later.
     """
 

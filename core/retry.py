@@ -28,6 +28,7 @@ _GATEWAY_AWAY: Reasons = {
     httpx.ConnectError: "the gateway cannot be reached: no connection",
     httpx.ProxyError: "the gateway cannot be reached: the proxy refused",
 }
+_NOBODY_THERE = frozenset(reason for kind, reason in _GATEWAY_AWAY.items() if kind is not httpx.PoolTimeout)
 _MISWRITTEN: Reasons = {
     httpx.UnsupportedProtocol: "the request cannot be sent as it is: check the transport's address and token",
     httpx.InvalidURL: "the request cannot be sent as it is: check the transport's address",
@@ -81,6 +82,11 @@ def fallback_at(now: datetime, fallback_after: timedelta, visit_at: datetime | N
     if visit_at is None:
         return now + fallback_after
     return now + max(timedelta(0), min(fallback_after, (visit_at - now) / 4))
+
+
+def away(result: object) -> bool:
+    """Whether a result says that nobody was there at the gateway's address."""
+    return isinstance(result, Retry) and result.reason in _NOBODY_THERE
 
 
 def judge(error: BaseException) -> Retry | Unclear:

@@ -22,6 +22,7 @@ from core.model import (
     EventFacts,
     Message,
     Notice,
+    Retry,
     Suppressed,
 )
 from core.pipeline import filter as rules
@@ -103,6 +104,8 @@ class Departure:
         way = route.untried(hops, row, kin)
         if hop is None:
             return self.onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
+        if way and row.fallback_at is not None and now >= row.fallback_at:
+            return self.onwards(row, way, now, row.error or "it could not be handed over")
         if (paused := self.paused(hop, now)) is not None:
             return self.out_of_order(row, hop, way, now, paused)
         notice = Notice(
@@ -181,10 +184,25 @@ class Departure:
         """Its account may not send it yet. A new client beyond the cap, and who would be told too late, is told on the next channel."""
         row, at = leaving.row, turn.at or now
         reason = f"{leaving.hop.plugin.short} is paced: {turn.reason}"
-        if turn.capped or not retry.fits(at, row.deadline_at):
+        late = row.fallback_at is not None and at >= row.fallback_at
+        if turn.capped or late or not retry.fits(at, row.deadline_at):
             return self.onwards(row, list(leaving.way), now, reason, wait=at)
-        end = self.end(row, "pending", now, reason, due_at=at, turn_at=at if turn.queued else None)
+        turn_at = at if turn.queued else None
+        end = self.end(row, "pending", now, reason, due_at=at, turn_at=turn_at, fallback_at=row.fallback_at)
         return msgspec.structs.replace(end, journal=()) if row.turn_at is not None else end  # moved on by a moment: told before
+
+    def again(self, row: Notification, way: list[route.Hop], now: datetime, result: Retry) -> Finish:
+        """Not taken: tried again after ever longer waits; who was not handed over for `fallback_after` goes on by the next channel."""
+        due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
+        go_on_at = None
+        if way and not row.is_test and row.repeat_until is None:  # else a second one might come beside the first
+            visit_at = row.told.visit_at if row.told else None
+            wait = self.run.config.route_of(row.company_id).fallback_after
+            go_on_at = row.fallback_at or retry.fallback_at(now, wait, visit_at)
+            due = min(due or go_on_at, go_on_at)
+        if due is None:
+            return self.end(row, "expired", now, result.reason, attempted=True)
+        return self.end(row, "pending", now, result.reason, due_at=due, fallback_at=go_on_at)
 
     def onwards(self, row: Notification, way: list[route.Hop], now: datetime, reason: str, wait: datetime | None = None) -> Finish:
         """The next channel (`way`: those not tried yet), else wait for this one, else the end."""
@@ -197,7 +215,7 @@ class Departure:
     def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
         """The same message on another channel: another row with the same `notification_id`."""
         return msgspec.structs.replace(
-            row, id=0, token=0, step=row.step + 1, turn_at=None, repeat_until=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
+            row, id=0, token=0, step=row.step + 1, turn_at=None, repeat_until=None, fallback_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
             reference=new_id("v", now, 23), message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
             provider_message_id=None, sent_at=None, delivered_at=None,
         )  # fmt: skip

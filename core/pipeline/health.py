@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import msgspec
 
 from core import retry
-from core.model import Retry, TransportState
+from core.model import Retry, SendResult, TransportState
 from core.pipeline import route
 from core.runtime import Runtime
+
+_AWAY_TIMES = 3  # sends in a row, over at least
+_AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
 
 
 class Accounts:
@@ -15,6 +20,19 @@ class Accounts:
 
     def __init__(self, runtime: Runtime) -> None:
         self.run = runtime
+        self._away: dict[tuple[str, int], tuple[int, datetime]] = {}  # sends in a row that met nobody: how many, since when
+
+    def answered(self, hop: route.Hop, result: SendResult, now: datetime) -> SendResult:
+        """What a send says, seen beside those before it: an account whose gateway was away each time for a while is out of order."""
+        account = (hop.plugin.short, hop.account)
+        if not (retry.away(result) and isinstance(result, Retry)):
+            self._away.pop(account, None)
+            return result
+        times, since = self._away.get(account, (0, now))
+        self._away[account] = (times + 1, since)
+        if times + 1 < _AWAY_TIMES or now - since < _AWAY_FOR:
+            return result
+        return msgspec.structs.replace(result, scope="transport", alert=True)
 
     async def works(self, hop: route.Hop, kind: str, now: datetime) -> None:
         """It has taken a message of this kind."""

@@ -253,6 +253,7 @@ class Sender:
     async def _outcome(self, leaving: Leaving, result: SendResult) -> Finish:
         """What a transport said → what is written."""
         row, hop, way, now = leaving.row, leaving.hop, list(leaving.way), self.run.now()
+        result = self.accounts.answered(hop, result, now)
         match result:
             case Sent():
                 await self.accounts.works(hop, row.notification_type, now)
@@ -281,10 +282,7 @@ class Sender:
                 waits = not result.alert and self.judge.worth_waiting(row, until, now)
                 return self.judge.onwards(row, [] if waits else way, now, result.reason, wait=until)
             case Retry():
-                due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
-                if due is None:
-                    return self.judge.end(row, "expired", now, result.reason, attempted=True)
-                return self.judge.end(row, "pending", now, result.reason, due_at=due)
+                return self.judge.again(row, way, now, result)
 
     async def _finish(self, ends: Sequence[Finish]) -> None:
         ends = [self.judge.sure(end) for end in ends]

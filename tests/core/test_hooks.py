@@ -271,6 +271,44 @@ MISFITS = [
         HEAD + SEND + "@hookimpl\ndef channel():\n    return Channel(1 / 0)\n",
         "send.x.channel: raised ZeroDivisionError: division by zero; it must state the facts of the channel",
     ),
+    *(
+        (
+            "send.x",
+            f"from datetime import timedelta\n{HEAD}{SEND}@hookimpl\ndef channel():\n    return Channel({facts})\n",
+            f"send.x.channel: {said}",
+        )
+        for facts, said in (
+            ("''", 'name is \'\'; say which channel: "whatsapp", "max", "telegram", "sms", or one of your own'),
+            (
+                "'sms', gap=0.1",
+                "gap is 0.1; give a timedelta of 0 and more: timedelta(milliseconds=100), or a key `gap: Duration` of Config",
+            ),
+            (
+                "'sms', gap=timedelta(seconds=-1)",
+                "gap is datetime.timedelta(days=-1, seconds=86399); give a timedelta of 0 and more: timedelta(milliseconds=100), or a key `gap: Duration` of Config",
+            ),
+            (
+                "'sms', recipient_gap=5",
+                "recipient_gap is 5; give a timedelta of 0 and more: timedelta(seconds=1), or a key of Config that is a Duration",
+            ),
+            ("'sms', length=0", "length is 0; say how many characters one message may have, a whole number of 1 and more"),
+            ("'sms', length='670'", "length is '670'; say how many characters one message may have, a whole number of 1 and more"),
+            ("'sms', concurrency=0", "concurrency is 0; say how many requests may be open at once, a whole number of 1 and more"),
+            (
+                "'sms', concurrency=2.5",
+                "concurrency is 2.5; say how many requests may be open at once, a whole number of 1 and more",
+            ),
+            (
+                "'sms', concurrency=True",
+                "concurrency is True; say how many requests may be open at once, a whole number of 1 and more",
+            ),
+            ("'sms', escape='xml'", "escape is 'xml'; only \"html\" is known; leave it out for plain text"),
+            ("'sms', bold='*'", 'bold is \'*\'; give the two marks around bold text, ("*", "*"), or None'),
+            ("'sms', strike=('~', None)", 'strike is (\'~\', None); give the two marks around struck text, ("~", "~"), or None'),
+            ("'sms', short='yes'", "short is 'yes'; write True or False"),
+            ("'sms', first_contacts_per_day='20'", "first_contacts_per_day is '20'; give a whole number, or None for no limit"),
+        )
+    ),
     ("render.x", HEAD, "render.x: has none of the hooks parts, render; write one and put @hookimpl above it"),
 ]
 
@@ -280,6 +318,17 @@ def test_a_misfit_is_one_sentence(bench: Bench, name: str, text: str, sentence: 
     """A plugin that does not fit its hooks stops the start and says how to write it."""
     bench.plugin(name, text)
     assert bench.mistake(f"[{name}]") == sentence
+
+
+def test_a_salons_own_facts_are_checked_too(bench: Bench) -> None:
+    """A key that makes a fact of one salon's account unusable stops the start, and names the salon."""
+    config = "class Config(Settings, frozen=True):\n    most: int = 2\n"
+    bench.plugin(
+        "send.x", HEAD + config + SEND + "@hookimpl\ndef channel(config):\n    return Channel('sms', concurrency=config.most)\n"
+    )
+    assert bench.mistake("[send.x]\n[salon.5.send.x]\nmost = 0") == (
+        "send.x.channel (salon 5): concurrency is 0; say how many requests may be open at once, a whole number of 1 and more"
+    )
 
 
 @pytest.mark.parametrize("hook", SPECS)

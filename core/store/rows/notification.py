@@ -52,6 +52,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     checks: int = 0
     turn_at: datetime | None = None  # the turn of its account that it was promised and waits for
     repeat_until: datetime | None = None  # it may have been taken: until then its gateway knows a repeat as one
+    fallback_at: datetime | None = None  # then the next channel, if it was not handed over or not delivered
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
 
@@ -82,6 +83,6 @@ def notification_row(row: Mapping[str, Any]) -> Notification:
         error=row["error"], rule=row["rule"], is_test=bool(row["is_test"]), revision=row["revision"], told=read_booking(row["told"]),
         known_before=read_booking(row["known_before"]), body=row["body"], attempts=row["attempts"], claims=row["claims"], checks=row["checks"],
         due_at=time_of(row["due_at"]), deadline_at=time_of(row["deadline_at"]), created_at=time_of(row["created_at"]), turn_at=when(row["turn_at"]),
-        repeat_until=when(row["repeat_until"]),
+        repeat_until=when(row["repeat_until"]), fallback_at=when(row["fallback_at"]),
         sent_at=when(row["sent_at"]), delivered_at=when(row["delivered_at"]),
     )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from core.model import Channel
-from core.testing.contracts.common import Contract, spelled
+from core.facts import wrong
+from core.testing.contracts.common import Contract
 from core.testing.player import Transport
 from core.testing.recorded import Answered, Given
 
@@ -28,14 +28,10 @@ class FactsContract(Contract):
         """Its channel has a name, room for a text, and at least one slot; who reports delivery can be heard or asked."""
         found = self.subject
         facts = found.asked("channel", config=found.config())
-        found.demand(isinstance(facts, Channel), "channel", f"answered {spelled(facts)}", "return Channel(name, …)")
-        found.demand(
-            facts.name, "channel", "names no channel", 'say which: "whatsapp", "max", "telegram", "sms", or one of your own'
-        )
+        if mistake := wrong(facts):
+            told, _, mend = mistake.partition("; ")
+            found.wrong("channel", told, mend)
         found.demand(facts.length >= 70, "channel", f"length is {facts.length}", "say how many characters one message may have")
-        found.demand(
-            facts.concurrency >= 1, "channel", f"concurrency is {facts.concurrency}", "allow one request at a time at least"
-        )
         found.demand(
             not facts.reports_delivery or found.has("callback") or found.has("check"),
             "channel",

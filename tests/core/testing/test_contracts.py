@@ -385,6 +385,17 @@ def test_a_transport_without_http_states_its_facts(write: Write) -> None:
     assert Sent(None) == Sent(None)
 
 
+def test_facts_that_core_would_refuse(write: Write) -> None:
+    """The suite knows what the start would refuse."""
+    suite = contracts.transport(
+        write(
+            "send",
+            f"{'@hookimpl'}\ndef channel():\n    return Channel('sms', gap=0.1)\n\n@hookimpl\nasync def send(message): ...\n",
+        )
+    )
+    assert fails(suite, "states_its_channel").startswith("send.odd.channel: gap is 0.1; give a timedelta of 0 and more")
+
+
 # --- recorders
 
 
