@@ -67,7 +67,8 @@ def receive(request: Request, config: Any, now: datetime) -> Sequence[Received] 
     When: for `/webhook/{source}`, before the sender is answered, so it must not wait for anything.
     Answer: the items, or a `Reply` where the sender wants an answer of its own. They are on disk before the sender gets 200. Raise
         `Refused` for a wrong secret: 401, and nothing is stored.
-    If it raises: the body is stored as unreadable and answered 200, because it would never come again.
+    If it raises: the body is stored as unreadable and answered 200, because it would never come again. `vestnik replay` asks again,
+        with the body alone and `request.replayed`; `same_secret` and `same_hmac` hold then. So prove first, and read afterwards.
     """
 
 

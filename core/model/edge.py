@@ -17,6 +17,9 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str]  # by lower-case names
     query: Mapping[str, str]  # the first value of each name
     body: bytes  # raw, at most 1 MiB
+    replayed: bool = (
+        False  # a body that was unreadable is read again: headers and query are not kept, its sender proved itself then
+    )
 
 
 class Received(Struct, frozen=True):

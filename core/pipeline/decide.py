@@ -23,6 +23,8 @@ from core.pipeline import filter as rules
 from core.pipeline import normalize, trial
 from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Broken, Folded
+from core.pipeline.receive import UNREADABLE
+from core.pipeline.reread import reread
 from core.pipeline.send import Sender
 from core.pipeline.suspects import Suspects
 from core.runtime import Runtime
@@ -123,6 +125,9 @@ class Decider:
                         reason=f"it killed its worker {row.claims - 1} times; replay it once the cause is mended",
                     )
                 )
+                continue
+            if row.event_type == UNREADABLE and not row.is_test and (end := await reread(self.run, row, now)) is not None:
+                ends.append(end)
                 continue
             found = await self._read(row)
             match found:

@@ -16,10 +16,13 @@ from core.ids import LONGEST, number_of
 from core.model import Received, Reply, Request
 from core.store.inbox import POLLED, NewEvent
 
+UNREADABLE = "unreadable"  # the type of what only `receive` can read, whatever its source calls it
 log = logging.getLogger("vestnik.receive")
 
 
-def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple[list[NewEvent], Reply | None]:
+def read(
+    hooks: Hooks, plugin: Plugin, request: Request, now: datetime, event_id: str | None = None
+) -> tuple[list[NewEvent], Reply | None]:
     """Ask the source. Raises `Refused`; anything else it raises becomes an unreadable event."""
     try:
         found = hooks.ask("receive", plugin, request=request, now=now)
@@ -29,10 +32,11 @@ def read(hooks: Hooks, plugin: Plugin, request: Request, now: datetime) -> tuple
     except Refused:
         raise
     except Exception as error:
-        log.warning("source=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
+        number = event_id or f"evt_{uuid4().hex}"
+        log.warning("event=%s source=%s outcome=unreadable reason=%s", number, plugin.short, type(error).__name__)
         text = request.body.decode("utf-8", "replace")
         why = str(error) if isinstance(error, TooLong) else type(error).__name__  # another error's own text may hold the body
-        broken = Received(f"evt_{uuid4().hex}", "unreadable", text, unreadable=f"{plugin.name} could not read it: {why}")
+        broken = Received(number, UNREADABLE, text, unreadable=f"{plugin.name} could not read it: {why}")
         return rows(plugin.short, [broken], now), None
 
 
@@ -49,7 +53,7 @@ def _row(source: str, item: Received, now: datetime, polled: bool, first_import:
     return NewEvent(
         event_id=item.event_id[:LONGEST],
         source=source,
-        event_type=item.event_type[:LONGEST],
+        event_type=UNREADABLE if item.unreadable else item.event_type[:LONGEST],
         company_id=company,
         record_id=record,
         external_id=external,

@@ -23,7 +23,7 @@ def by_secret(request: Request, secret: str | None) -> None:
     """`?secret=…`, or the HMAC of the body in X-Webhook-Signature. Raises `Refused`; `None` and "none" leave the door open."""
     if not secret or secret == "none":  # noqa: S105  # "none": open on purpose
         return
-    if same_secret(request.query.get("secret"), secret):
+    if request.replayed or same_secret(request.query.get("secret"), secret):
         return
     signature = request.headers.get("x-webhook-signature")
     if signature is None or not same_hmac(secret, request.body, signature):
@@ -35,6 +35,8 @@ def by_standard_webhooks(request: Request, secret: str, now: datetime) -> str:
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
+    if request.replayed:  # the message's id is not kept, either
+        return ""
     number, stamp = request.headers.get("webhook-id", ""), request.headers.get("webhook-timestamp", "")
     if not number or not (stamp.isascii() and stamp.isdigit()) or len(stamp) > 12:
         raise Refused("webhook-id or webhook-timestamp is missing")

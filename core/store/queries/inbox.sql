@@ -91,6 +91,7 @@ ON CONFLICT (source, hour) DO UPDATE SET count = refusals.count + 1
 -- replay_events --
 UPDATE webhook_events SET status = 'received', due_at = :now, claims = 0, lease_owner = NULL, lease_until = NULL
 WHERE (event_id = :key OR record_id = :record) AND payload IS NOT NULL AND status NOT IN ('received', 'deferred')
+  AND NOT (event_type = 'unreadable' AND status = 'processed') -- read again: its events are rows of their own
 RETURNING event_id, event_type, company_id, record_id
 
 -- item_of_event --
