@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from core import discovery
 from core.model import Channel
 
 
@@ -26,7 +27,7 @@ def _marks(value: Any) -> bool:
 
 
 _FITS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("name", lambda value: isinstance(value, str) and bool(value.strip()), 'say which channel: "whatsapp", "max", "telegram", "sms", or one of your own'),
+    ("name", lambda value: isinstance(value, str) and bool(value.strip()), f"say which channel it carries: {', '.join(discovery.channels())}, or one of your own"),
     ("bold", _marks, 'give the two marks around bold text, ("*", "*"), or None'),
     ("strike", _marks, 'give the two marks around struck text, ("~", "~"), or None'),
     ("length", _count, "say how many characters one message may have, a whole number of 1 and more"),

@@ -278,7 +278,7 @@ MISFITS = [
             f"send.x.channel: {said}",
         )
         for facts, said in (
-            ("''", 'name is \'\'; say which channel: "whatsapp", "max", "telegram", "sms", or one of your own'),
+            ("''", "name is ''; say which channel it carries: whatsapp, max, telegram, sms, or one of your own"),
             (
                 "'sms', gap=0.1",
                 "gap is 0.1; give a timedelta of 0 and more: timedelta(milliseconds=100), or a key `gap: Duration` of Config",
