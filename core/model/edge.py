@@ -17,9 +17,7 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str]  # by lower-case names
     query: Mapping[str, str]  # the first value of each name
     body: bytes  # raw, at most 1 MiB
-    replayed: bool = (
-        False  # a body that was unreadable is read again: headers and query are not kept, its sender proved itself then
-    )
+    replayed: bool = False  # an unreadable body is read again: it was proven then, and headers and query are not kept
 
 
 class Received(Struct, frozen=True):
