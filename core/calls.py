@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -53,6 +55,11 @@ class Plugin(Struct, frozen=True, eq=False):
     def config_for(self, company_id: int | None) -> Any:
         """The decoded `Config` for a salon, or `None` where the plugin is off."""
         return self.configs.get(company_id or 0, self.configs.get(0))
+
+    def line(self, error: BaseException) -> str | None:
+        """Where in its own file an exception was raised, "kurier.py:87"; `None` if not there."""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.module.__file__]
+        return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None
 
     def account(self, company_id: int | None) -> int:
         """Whose account a transport uses for this salon: the salon's own (its id) where it has a table of its own, else 0."""

@@ -26,6 +26,8 @@ class Codes:
     template is wrong. `account`: a person has to mend it (key, money, session). `limited`: the account has to wait. `later`: this
     message has to wait. `unclear`: it may have been taken. `after`: how long to wait, by code. `within`: it may have been taken, and the
     gateway knows a repeat for so long, by code of `later`.
+
+    Raises ValueError where a code stands in two groups, or has a wait and no group.
     """
 
     def __init__(
@@ -41,6 +43,12 @@ class Codes:
         after: Mapping[str, timedelta] = _NONE,
         within: Mapping[str, timedelta] = _NONE,
     ) -> None:
+        reasoned = {
+            "recipient": recipient, "content": content, "account": account, "limited": limited, "later": later, "unclear": unclear,
+        }  # fmt: skip
+        _apart("Codes", {"sent": dict.fromkeys(sent.split(), ""), **reasoned})
+        _timed("after", after, {"account": account, "limited": limited, "later": later})
+        _timed("within", within, {"later": later})
         waits, known = dict(_each(after)), dict(_each(within))
         self._meanings: dict[str, SendResult] = {code: Sent(None) for code in sent.split()}
         self._meanings |= {code: Rejected(reason) for code, reason in _each(recipient)}
@@ -75,6 +83,8 @@ class Statuses:
     """The documented states of a message, parted by blanks: `Statuses(sent="0 1", delivered="2", failed={"5": "out of reach"})`."""
 
     def __init__(self, *, sent: str = "", delivered: str = "", read: str = "", failed: Mapping[str, str] = _NONE) -> None:
+        words = {"sent": sent, "delivered": delivered, "read": read}
+        _apart("Statuses", {**{name: dict.fromkeys(codes.split(), "") for name, codes in words.items()}, "failed": failed})
         self._meanings = {code: DeliveryStatus("sent") for code in sent.split()}
         self._meanings |= {code: DeliveryStatus("delivered") for code in delivered.split()}
         self._meanings |= {code: DeliveryStatus("read") for code in read.split()}
@@ -93,12 +103,13 @@ class Statuses:
     ) -> DeliveryStatus | None:
         """The status that a state means, of the message with this id; `None` if it is not documented.
 
-        `at` is read by `moment`; `reason` is one that says more than the table.
+        `at` is read by `moment`; `reason` is one that says more than the table. What is no text there is left out.
         """
         known = self._meanings.get(str(code))
         if known is None:
             return None
-        return DeliveryStatus(known.status, id, reference, phone, moment(at), reason or known.reason, binding=binding)
+        reason, binding = _text(reason) or known.reason, _text(binding)
+        return DeliveryStatus(known.status, id, _text(reference), _text(phone), moment(at), reason, binding=binding)
 
     def reports(self, code: object, id: str | None = None, **more: Any) -> tuple[DeliveryStatus, ...]:  # noqa: A002
         """As `report`, for `callback`: one item, or none."""
@@ -109,6 +120,33 @@ class Statuses:
 def down(reason: str, after: timedelta | None = None) -> Retry:
     """The account is out of order until a person mends it: `Retry` that pauses it and alerts."""
     return Retry(reason, after, scope="transport", alert=True)
+
+
+def _text(value: object) -> str | None:
+    """Bodies of gateways are given as they came, and say what they like."""
+    return value if isinstance(value, str) and value else None
+
+
+def _apart(table: str, groups: Mapping[str, Mapping[str, str]]) -> None:
+    """Raises ValueError where a code is said twice, or its reason is none."""
+    seen: dict[str, str] = {}
+    for group, codes in groups.items():
+        for code, reason in _each(codes):
+            if seen.setdefault(code, group) != group:
+                raise ValueError(f"{table}: `{code}` stands in {seen[code]} and in {group}; leave it in one")
+            if not isinstance(reason, str):
+                raise ValueError(f"{table}: the reason of `{code}` is {reason!r}; write a sentence")
+
+
+def _timed(name: str, lengths: Mapping[str, timedelta], groups: Mapping[str, Mapping[str, str]]) -> None:
+    """Raises ValueError where a length is none, or of a code that none of these groups has."""
+    known = {code for group in groups.values() for code, _ in _each(group)}
+    named = " or ".join(filter(None, (", ".join(f"`{group}`" for group in list(groups)[:-1]), f"`{list(groups)[-1]}`")))
+    for code, length in _each(lengths):
+        if code not in known:
+            raise ValueError(f"Codes: {name} has `{code}`, which stands in no group {named}; mend its name")
+        if not isinstance(length, timedelta):
+            raise ValueError(f"Codes: {name} of `{code}` is {length!r}; write a timedelta: timedelta(hours=24)")
 
 
 def _seconds(value: object) -> timedelta | None:

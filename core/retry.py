@@ -49,8 +49,8 @@ def backoff(attempts: int, chance: Random, after: timedelta | None = None) -> ti
 
 
 def pause(failures: int, chance: Random, after: timedelta | None = None) -> timedelta:
-    """How long to leave a transport alone after it was out of order `failures` times in a row: 30 s … 15 min, never less than `after`."""
-    return max(FIRST_PAUSE, _grown(2 * FIRST_PAUSE, failures, chance), _spread(after, chance))
+    """How long to leave a transport alone after it was out of order `failures` times in a row: 30 s … 15 min; `after` where its gateway said how long."""
+    return _spread(after, chance) if after else max(FIRST_PAUSE, _grown(2 * FIRST_PAUSE, failures, chance))
 
 
 def probe_again(paused_for: timedelta) -> timedelta:

@@ -237,13 +237,16 @@ class Sender:
                 "send", plugin, company, message=leaving.message, address=leaving.address, http=http, now=self.run.now()
             )
         except Exception as error:
-            judged = retry.judge(error)
+            judged, said = retry.judge(error), type(error).__name__
+            if judged == Unclear(f"the transport broke: {said}") and (line := plugin.line(error)):
+                said = f"{said} in {line}"  # its own words may hold a phone, a token or a body
+                judged = Unclear(f"the transport broke: {said}")
             log.warning(
                 "notification=%s plugin=%s outcome=%s reason=%s",
                 leaving.row.notification_id,
                 plugin.name,
                 type(judged).__name__,
-                type(error).__name__,
+                said,
             )
             return judged
         if isinstance(found, Sent | Retry | Rejected | Unclear):

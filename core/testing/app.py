@@ -127,13 +127,28 @@ class App:
         assert answered.status_code == 200, answered.text
 
     def wait(self, long: float | str | timedelta) -> None:
-        """Time passes: seconds, or "10m". What is due by then is done, and gateways are asked for statuses."""
+        """Time passes: seconds, or "10m". All that falls due on the way is done at its moment, and gateways are asked for statuses."""
         if isinstance(long, str):
             long = Duration(long)
         self._run(self._waited(long.total_seconds() if isinstance(long, timedelta) else long))
 
     async def _waited(self, seconds: float) -> None:
-        await self._driver.settle(seconds)
+        clock = self._driver.clock
+        end = clock.now + timedelta(seconds=seconds)
+        while coming := [at for at in await self._moments() if clock.now < at < end]:
+            clock.now = min(coming)
+            await self._due()
+        clock.now = end
+        await self._due()
+
+    async def _moments(self) -> list[datetime]:
+        """When the next event, message and status is due."""
+        store, now = self._driver.vestnik.run.store, self.now
+        found = (await store.inbox.next_due(now), await store.deliveries.next_due(now), await store.people.next_callback())
+        return [at for at in found if at is not None]
+
+    async def _due(self) -> None:
+        await self._driver.settle()
         if await self._driver.vestnik.worker.callbacks.ask_gateways():
             await self._driver.settle()
 

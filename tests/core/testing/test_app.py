@@ -72,6 +72,23 @@ def test_time_passes_only_when_it_is_told_to(private: Path) -> None:
         assert (app.now - NOON).total_seconds() == 300
 
 
+def test_all_that_falls_due_on_the_way_is_done(private: Path) -> None:
+    """Five paced messages, two seconds apart: they have left when a quarter of a minute has passed."""
+    folder = private / "send"
+    folder.mkdir(exist_ok=True)
+    code = (
+        "from datetime import timedelta\nfrom core import Channel, Sent, hookimpl\n\n@hookimpl\ndef channel():\n"
+        '    return Channel("whatsapp", gap=timedelta(seconds=2), reports_delivery=False)\n\n'
+        "@hookimpl\nasync def send(message):\n    return Sent(None)\n"
+    )
+    (folder / "slow.py").write_text(code, encoding="utf-8")
+    with an_app(path=private, send={"slow": {}}) as app:
+        for number in range(5):
+            app.book(a_booking(), id=number)
+        app.wait("15s")
+        assert [row.status for row in app.messages] == ["sent"] * 5
+
+
 def test_the_client_may_have_been_writing(private: Path) -> None:
     """`wrote` feeds what rules know of the contact."""
     with an_app(path=private, filter={"quiet": {}}) as app:

@@ -15,7 +15,7 @@ import pytest
 
 import core
 from core import InboundMessage, Sent
-from core.testing import a_case, contracts, load
+from core.testing import a_case, an_attempt, contracts, load
 
 ROOT = Path(__file__).parents[3]
 Write = Callable[..., ModuleType]
@@ -383,6 +383,32 @@ def test_a_transport_without_http_states_its_facts(write: Write) -> None:
         "send.odd.channel: says that delivery is reported, and nobody hears of it; write `callback` or `check`, or say reports_delivery=False"
     )
     assert Sent(None) == Sent(None)
+
+
+CHECK = """
+
+@hookimpl
+async def check(attempt, http, config):
+    said = answer(await http.get(f"{config.base_url}/messages/{attempt.id or 'by-' + attempt.reference}"))
+    if not attempt.id:
+        return DeliveryStatus("failed", reference=attempt.reference, reason="it never came")
+    return Statuses(delivered="done").report(said.get("state"), attempt.id)
+"""
+
+
+def test_a_status_that_is_asked_for_another_attempt(write: Write, bodies: Path) -> None:
+    """`Given.attempt` counts for a status, too: here one whose answer was lost. A manifest that names no status is a sentence."""
+    plugin = write("send", TRANSPORT.format(**GOOD) + CHECK)
+    (bodies / "status.none.json").write_text("{}", encoding="utf-8")
+    files = {name: entry for name, (entry, _) in BODIES.items()} | {"status.none.json": {"kind": "status_poll", "status": "failed"}}
+    (bodies / "_manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    lost = contracts.Given(hook="check", attempt=an_attempt(id=None))
+    suite_of(plugin, bodies, given={"status.none.json": lost})().test_asked_status("status.none.json")  # type: ignore[attr-defined]
+    del files["status.none.json"]["status"]
+    (bodies / "_manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    assert fails(suite_of(plugin, bodies, given={"status.none.json": lost}), "asked_status", "status.none.json") == (
+        'send.odd.bodies: nobody says which status status.none.json brings; write "status" into its entry of _manifest.json'
+    )
 
 
 def test_facts_that_core_would_refuse(write: Write) -> None:
