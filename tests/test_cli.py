@@ -564,3 +564,27 @@ def test_demos_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "core", "demo", "--exit"]
     running = [subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [one.wait(DONE_WITHIN) for one in running] == [0] * 4
+
+
+def test_the_demo_does_not_hang_on_the_secrets_of_the_environment(tmp_path: Path) -> None:
+    """Whoever has exported the secret sees the same."""
+    written(tmp_path, (ROOT / "config.toml").read_text(encoding="utf-8"))
+    code, out, err = vestnik(
+        tmp_path, "demo", "--exit", YCLIENTS_WEBHOOK_SECRET="x", YCLIENTS_PARTNER_TOKEN="y", YCLIENTS_USER_TOKEN="z"
+    )
+    assert (code, err) == (0, "")
+    assert "✅ *Вы записаны!*\n" in out
+
+
+def test_the_demo_says_at_once_what_comes_later(tmp_path: Path) -> None:
+    """A rule that wants to wait for hours is named; nobody waits for it."""
+    (tmp_path / "filter").mkdir()
+    (tmp_path / "filter" / "holidays.py").write_text(
+        "from datetime import timedelta\nfrom core import Deferred, hookimpl\n"
+        "@hookimpl\ndef filter(case, now):\n    return Deferred(now + timedelta(hours=9), 'a holiday')\n",
+        encoding="utf-8",
+    )
+    code, out, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "filter/holidays.py")
+    assert (code, err) == (0, "")
+    assert "later: rule holidays: a holiday" in out
+    assert "no answer in time" not in out

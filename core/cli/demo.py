@@ -25,6 +25,7 @@ from core.model import Example
 
 _SALON = {"name": "Барбершоп", "address": "Малаховка, Южная улица, 38", "phone": "+74950000000", "timezone": "Europe/Moscow"}
 _PHONE = "+79000000088"  # of the recorded client
+_SETTLE = "settle"  # the one delay that ends while one looks
 _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
 
@@ -57,12 +58,18 @@ def demo_tables(base: Path, folder: Path, port: int, transport: dict[str, dict[s
     raw["server"] = {"host": "127.0.0.1", "port": port}
     raw["database"] = {"url": f"sqlite:///{folder / 'demo.db'}"}
     raw.setdefault("filter", {}).setdefault("settle", {})["wait"] = "100ms"
+    raw["source"] = {name: _unproven(table) for name, table in raw.get("source", {}).items()}
     raw["send"] = transport or {"console": {}}
     if transport:
         raw["route"] = {"channels": list(discovery.channels())}
         raw["filter"].setdefault("recent_chat", {})["enabled"] = False  # the demo's client has just said hello
     raw["salon"] = {"962302": _SALON}
     return raw
+
+
+def _unproven(table: dict[str, Any]) -> dict[str, Any]:
+    """A source without its secret, for the examples prove nothing, and without what the environment knows, for nothing leaves here."""
+    return {key: value for key, value in table.items() if key != "secret" and not (isinstance(value, dict) and "env" in value)}
 
 
 async def run(base: Path, *, stay: bool, console: Console, transport: str | None = None, private: tuple[str, ...] = ()) -> int:
@@ -139,6 +146,9 @@ async def _acquainted(vestnik: Vestnik, stand_in: Any, transport: str) -> None:
 async def _show(vestnik: Vestnik, http: httpx.AsyncClient, source: str, example: Example, console: Console) -> bool:
     console.print(f"\n[bold cyan]▶ {example.title}[/]")
     answered = await http.post(f"/webhook/{source}", content=example.body, headers={"content-type": "application/json"})
+    if answered.status_code != 200:
+        console.print(f"  /webhook/{source} answered {answered.status_code}: {answered.text}", markup=False)
+        return False
     event = answered.json().get("eventId")
     waited = 0.0
     while waited < _PATIENCE:
@@ -155,6 +165,8 @@ async def _show(vestnik: Vestnik, http: httpx.AsyncClient, source: str, example:
 def _is_over(story: dict[str, Any]) -> bool:
     if story["repeats"] and not any(line["stage"] == "receive" for line in story["journal"]):
         return False
+    if story["status"] == "deferred" and story["rule"] != _SETTLE:
+        return True
     decided = story["status"] not in ("received", "deferred")
     return decided and all(message["status"] not in ("pending", "sending") for message in story["notifications"])
 
@@ -163,6 +175,8 @@ def _tell(story: dict[str, Any], console: Console) -> None:
     if story["repeats"]:
         line = [line for line in story["journal"] if line["stage"] == "receive"][-1]
         console.print(f"  [yellow]silent[/]: rule [bold]{line['plugin']}[/]: {line['reason']}")
+    elif story["status"] == "deferred":
+        console.print(f"  [yellow]later[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}")
     elif story["notifications"]:
         last = story["notifications"][-1]
         console.print(f"  [green]{last['status']}[/] over {last['transport']}: {last['notification_type']}")
