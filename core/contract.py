@@ -56,13 +56,22 @@ def config_class_of(stage: str, name: str, module: ModuleType) -> type[Struct]:
     found = getattr(module, "Config", Settings)
     if not (inspect.isclass(found) and issubclass(found, Struct)):
         raise PluginError(f"{stage}.{name}: Config is no msgspec Struct; write `class Config(Settings, frozen=True):`")
-    for entry in msgspec.structs.fields(found):
+    try:
+        fields = msgspec.structs.fields(found)
+    except NameError as error:  # an annotation is looked up only here
+        raise PluginError(f"{stage}.{name}: Config names `{error.name}`, which is not imported; import it") from None
+    for entry in fields:
         if entry.required:
             raise PluginError(
                 f"{stage}.{name}: Config.{entry.name} has no default; every key needs one, so that the empty table [{stage}.{name}] works"
             )
         if entry.name in _CORE_KEYS:
             raise PluginError(f"{stage}.{name}: Config.{entry.name} clashes with a key of core; call it otherwise")
+        if isinstance(entry.default, str) and isinstance(entry.type, type) and not issubclass(str, entry.type):
+            kind = entry.type.__name__
+            raise PluginError(
+                f"{stage}.{name}: the default of Config.{entry.name} is text, and no {kind}; write {kind}({entry.default!r})"
+            )
     return found
 
 
@@ -72,6 +81,8 @@ def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:
     allowed = (*STAGE_HOOKS[stage], *ALSO.get(stage, ()), *ANY_HOOKS)
     for attribute, function in vars(module).items():
         options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
+        if options is None and attribute in allowed and inspect.isroutine(function) and function.__module__ == module.__name__:
+            raise PluginError(f"{stage}.{name}: `{attribute}` is the name of a hook; put @hookimpl above it, or call it otherwise")
         if options is None or not inspect.isroutine(function):
             continue
         hook = options.get("specname") or attribute

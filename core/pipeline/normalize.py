@@ -54,9 +54,30 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
         isinstance(found, Event) and found.text is None and not config.serves(row.company_id)
     ):  # a text needs no salon, a booking does
         return Ignored("no salon is named")
-    if isinstance(found, Event | Ignored | Later):
+    if isinstance(found, Event):
+        return _dated(found) if (wrong := _misfit(found)) is None else Broken(f"{plugin.name}.normalize: {wrong}")
+    if isinstance(found, Ignored | Later):
         return found
     return Broken(f"{plugin.name}.normalize answered {type(found).__name__}")
+
+
+def _dated(event: Event) -> Event:
+    """A source that dates the booking has dated the change."""
+    if event.changed_at is not None or event.booking is None or event.booking.changed_at is None:
+        return event
+    return msgspec.structs.replace(event, changed_at=event.booking.changed_at)
+
+
+def _misfit(event: Event) -> str | None:
+    """What core cannot reckon with: times without an offset."""
+    booking = event.booking
+    times = [("Event.changed_at", event.changed_at)]
+    if booking is not None:
+        times += [("Booking.visit_at", booking.visit_at), ("Booking.changed_at", booking.changed_at)]
+    for name, at in times:
+        if at is not None and at.tzinfo is None:
+            return f"{name} has no offset; give it one, as .replace(tzinfo=ZoneInfo(salon.timezone))"
+    return None
 
 
 class Folded(Struct, frozen=True):

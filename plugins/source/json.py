@@ -98,10 +98,12 @@ async def normalize(received: Received, salon: Salon, config: Config) -> Event |
         action = _action(needed("status", config.status, event), config)
         if action is None:
             return Ignored(f"{received.event_type}: a word that created, updated and deleted of the source's table do not have")
-        said = {key: value(key, getattr(config, key), event) for key in _SAID}
+        said = _said(event, action, config)
     except ValueError as misfit:
         return Ignored(f"cannot be read: {misfit}")
     phone, missing = parse_phone(said["phone"], salon.region)
+    if said["phone"] is None:
+        missing = f"no phone: nothing is at `{config.phone}`"
     changed_at = instant(said["changed"], salon)
     booking = Booking(
         visit_at=wall_clock(said["start"], salon),
@@ -151,8 +153,7 @@ def _item(sender: str, signed: str | None, number: int, event: Any, payload: str
         action = _action(status, config)
         if action is not None:
             company, own = _company(event, config), needed("id", config.id, event)
-            for key in _SAID:
-                value(key, getattr(config, key), event)
+            _said(event, action, config)
         # Without a delivery's id or the time of the change two different saves may look the same, so each is an event of its own.
         fresh = signed is None and value("changed", config.changed, event) is None
     except Misfit as misfit:
@@ -160,6 +161,15 @@ def _item(sender: str, signed: str | None, number: int, event: Any, payload: str
     content = digest(event)
     key = uuid4().hex if fresh else digest(sender, signed, number) if signed else digest(sender, content)
     return Received(f"evt_{key}", f"booking.{action or status}", payload, company, own, signed, digest=content)
+
+
+def _said(event: dict[str, Any], action: str, config: Config) -> dict[str, Any]:
+    """What a body says of its booking. Raises `Misfit` where a visit has no time, or a change none although the table says where."""
+    found = {key: value(key, getattr(config, key), event) for key in _SAID}
+    for key in ("changed",) if action == "deleted" else ("changed", "start"):
+        if getattr(config, key):
+            needed(key, getattr(config, key), event)
+    return found
 
 
 def _unreadable(

@@ -238,7 +238,27 @@ MISFITS = [
         RULE + "@hookimpl\nasync def send(message):\n    pass\n",
         "filter.x: `send` is no hook of the stage filter; there are: commands, filter, shutdown, startup",
     ),
-    ("filter.x", HEAD + "def filter(case):\n    pass\n", "filter.x: has no hook `filter`; write it and put @hookimpl above it"),
+    (
+        "filter.x",
+        HEAD + "def filter(case):\n    pass\n",
+        "filter.x: `filter` is the name of a hook; put @hookimpl above it, or call it otherwise",
+    ),
+    (
+        "filter.x",
+        RULE + "async def startup():\n    pass\n",
+        "filter.x: `startup` is the name of a hook; put @hookimpl above it, or call it otherwise",
+    ),
+    ("filter.x", HEAD + "def rule(case):\n    pass\n", "filter.x: has no hook `filter`; write it and put @hookimpl above it"),
+    (
+        "filter.x",
+        "from __future__ import annotations\n" + RULE + "class Config(Settings, frozen=True):\n    until: WallTime | None = None\n",
+        "filter.x: Config names `WallTime`, which is not imported; import it",
+    ),
+    (
+        "filter.x",
+        "from core import WallTime\n" + RULE + "class Config(Settings, frozen=True):\n    until: WallTime = '10:00'\n",
+        "filter.x: the default of Config.until is text, and no WallTime; write WallTime('10:00')",
+    ),
     (
         "filter.x",
         HEAD + "@hookimpl(wrapper=True)\ndef filter(case):\n    yield\n",

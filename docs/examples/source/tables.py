@@ -28,7 +28,7 @@ from core import (
 
 
 class Config(Settings, frozen=True):
-    secret: str | None = None  # travels as ?secret=… in the webhook's address
+    secret: str | None = None  # travels as ?secret=… in the webhook's address; "none": open on purpose
     api_url: str = "https://tables.example"  # where to ask
     api_key: str | None = None  # given: reservations whose webhook was missed are asked for
     poll_every: Duration = Duration("5m")  # how often
@@ -38,7 +38,7 @@ class Reservation(msgspec.Struct):
     id: int
     place: int
     state: str  # "booked", "changed", "cancelled"
-    version: int
+    changed: datetime  # when, by their clock
     at: datetime  # with the offset of the place
     phone: str
     guests: int
@@ -46,14 +46,14 @@ class Reservation(msgspec.Struct):
 
 @hookimpl
 def receive(request: Request, config: Config) -> Sequence[Received]:
-    if config.secret and not same_secret(request.query.get("secret"), config.secret):
+    if config.secret not in (None, "", "none") and not same_secret(request.query.get("secret"), config.secret):
         raise Refused
     return [_item(request.body)]
 
 
 def _item(body: bytes) -> Received:
     found = msgspec.json.decode(body, type=Reservation)
-    key = digest("tables", found.place, found.id, found.version)
+    key = digest("tables", found.place, found.id, found.changed.isoformat())
     return Received(f"evt_{key}", f"table.{found.state}", body.decode(), found.place, found.id)
 
 
@@ -78,12 +78,12 @@ async def normalize(received: Received, salon: Salon) -> Event | Ignored:
     table = Service(f"Столик, гостей: {found.guests}")
     gone = found.state == "cancelled"
     booking = Booking(found.at, (table,), branch=str(found.place), phone=phone, phone_missing=missing, cancelled=gone)
-    return Event("deleted" if gone else "created" if found.state == "booked" else "updated", booking)
+    return Event("deleted" if gone else "created" if found.state == "booked" else "updated", booking, changed_at=found.changed)
 
 
 @hookimpl
 def examples(now: datetime) -> Sequence[Example]:
     evening = now.replace(hour=19, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    booked = Reservation(1, 962302, "booked", 1, evening, "+79000000088", guests=2)
-    moved = Reservation(1, 962302, "changed", 2, evening + timedelta(hours=1), "+79000000088", guests=2)
+    booked = Reservation(1, 962302, "booked", now, evening, "+79000000088", guests=2)
+    moved = Reservation(1, 962302, "changed", now + timedelta(seconds=1), evening + timedelta(hours=1), "+79000000088", guests=2)
     return [Example("A table for two", msgspec.json.encode(booked)), Example("An hour later", msgspec.json.encode(moved))]

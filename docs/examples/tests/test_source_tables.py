@@ -24,7 +24,8 @@ def test_a_body_becomes_a_booking() -> None:
     """Each field, exactly; what is no news for a guest is ignored, with the reason."""
     told = asyncio.run(plugin.normalize(a_received(body("booked")), SALON))
     at = datetime.fromisoformat("2026-08-21T19:00:00+03:00")
-    assert told == Event("created", Booking(at, (Service("Столик, гостей: 2"),), branch="962302", phone=PHONE))
+    booking = Booking(at, (Service("Столик, гостей: 2"),), branch="962302", phone=PHONE)
+    assert told == Event("created", booking, changed_at=datetime.fromisoformat("2026-08-20T10:00:00+03:00"))
     seated = asyncio.run(plugin.normalize(a_received(body("seated")), SALON))
     assert seated == Ignored("a reservation that is seated is nothing to tell")
 
@@ -36,6 +37,13 @@ def test_what_the_guest_gets() -> None:
         assert [one.messages[0].type for one in told] == ["booking_created", "booking_updated", "booking_cancelled"]
         assert "📅 21 августа в 20:00" in told[1].texts[0]
         assert app.post("/webhook/tables", body("booked")).status_code == 401
+
+
+def test_an_older_change_that_comes_later_is_not_told() -> None:
+    """The book's own clock orders its changes, not the order in which they arrive."""
+    with an_app(path=PRIVATE, source={"tables": {"secret": "none"}}, filter={"stale": {}}) as app:
+        moved, booked = (app.webhook("tables", body(name)) for name in ("changed", "booked"))
+        assert (moved.status, booked.status, booked.texts) == ("processed", "suppressed", [])
 
 
 def test_it_asks_for_what_was_missed() -> None:

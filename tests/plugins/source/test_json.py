@@ -168,7 +168,7 @@ def test_one_salon_and_named_branches() -> None:
 
 def test_a_phone_that_is_not_said() -> None:
     """Nothing, or nothing that is a number: the reason stays with the booking."""
-    assert booking(crm(client=None)).phone_missing == "no phone"
+    assert booking(crm(client=None)).phone_missing == "no phone: nothing is at `booking.client.phone`"
     assert booking(crm(client={"phone": "***"})).phone_missing == "the phone is hidden by access rights"
     assert booking(crm(client={"phone": 79000000088})).phone == "+79000000088"
 
@@ -208,6 +208,9 @@ def test_a_form_holds_json() -> None:
         ({}, {"start": "0001-01-01T00:00:00"}, "start `booking.start`: a time is expected, there is text"),
         ({}, {"start": {"at": 1}}, "start `booking.start`: a time is expected, there is an object"),
         ({}, {"start": -5}, "start `booking.start`: a time is expected, there is a number"),
+        ({}, {"start": None}, "start `booking.start`: nothing is there"),
+        ({"start": "booking.begins"}, {}, "start `booking.begins`: nothing is there"),
+        ({"changed": "booking.changd"}, {}, "changed `booking.changd`: nothing is there"),
         ({}, {"start": ""}, "start `booking.start`: a time is expected, there is empty text"),
         ({}, {"client": {"phone": {"e164": 1}}}, "phone `booking.client.phone`: text or a number is expected, there is an object"),
         ({}, {"master": {"name": []}}, "staff `booking.master.name`: text is expected, there is an empty list"),
