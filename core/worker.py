@@ -48,6 +48,7 @@ class Worker:
             ("callbacks", self.callbacks.step, self._until_callback),
             ("time", self.renew, _every(5.0)),
             ("time", self.housekeep, _every(5.0)),
+            ("time", self.ask, _every(5.0)),
             ("time", self.prune, _every(_HOUR)),
             ("time", self.alert, _every(_MINUTE)),
         ]
@@ -122,14 +123,19 @@ class Worker:
         return 0
 
     async def housekeep(self) -> int:
-        """Take over, fall back, ask gateways, try paused accounts."""
+        """Take over, fall back, try paused accounts."""
         await self.take_over()
         await self.run.store.inbox.catch_up(self.run.now())
         await self.run.store.deliveries.catch_up(self.run.now())
         await self.run.load_health()
         await self.sender.accounts.probe()
-        moved = await self.sender.fall_back() + await self.callbacks.ask_gateways()
-        if moved:
+        if await self.sender.fall_back():
+            self.run.work.set()
+        return 0
+
+    async def ask(self) -> int:
+        """What became of messages. By itself: a gateway that answers slowly holds up no fallback."""
+        if await self.callbacks.ask_gateways():
             self.run.work.set()
         return 0
 

@@ -20,6 +20,8 @@ from starlette.responses import Response
 from core import config as configuration
 from core import hooks as plugin_hooks
 from core.app import create_app
+from core.pipeline.callback import Callbacks
+from core.store.rows import Notification
 from stand_ins import ALL, Accepted, Scenario, StandIn, serving
 from stand_ins.green_api import GreenApi
 from tests.conftest import SALON, Clock, Driver, body, settings
@@ -452,6 +454,30 @@ def test_the_channel_that_won_is_tried_first_for_a_fortnight(both: Play) -> None
             assert (await app.states())[-1] == (first, "sent")
 
     both(story, "green_api", "smsc")
+
+
+def test_a_gateway_that_cannot_be_asked_is_asked_once_a_round(stage: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it hangs its other questions wait, so that none of them takes its time; later all are asked."""
+    asked: list[int] = []
+
+    async def hangs(_: Callbacks, row: Notification, __: datetime) -> None:
+        asked.append(row.id)
+
+    async def story(app: Stage) -> None:
+        for number in (1, 2, 3):
+            await app.book(number, phone=f"+7900000008{number}")
+        for taken in app["smsc"].ledger:
+            taken.state = "delivered"
+        await app.settle(60)
+        with monkeypatch.context() as patch:
+            patch.setattr(Callbacks, "_check", hangs)
+            await app.check()
+        assert len(asked) == 1
+        await app.settle(120)
+        await app.check()
+        assert await app.states() == [("sms", "delivered")] * 3
+
+    stage(story, "smsc")
 
 
 def test_what_won_is_asked_for_at_the_fall_back(stage: Play) -> None:

@@ -6,18 +6,21 @@ would send the same one for ever, and everything behind it would wait.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import msgspec
 from msgspec import Struct
 
 from core import retry
-from core.errors import Refused
+from core.errors import Refused, TooLong
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
+from core.pace import Pacer
 from core.pipeline.answer import answer, meant
 from core.pipeline.route import OPTED_OUT
 from core.pipeline.send import Sender, message_outcome
@@ -30,6 +33,7 @@ log = logging.getLogger("vestnik.callback")
 _STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written
 _STATUS_TRIES = 60
 _CHECKS = 10
+_QUESTIONS = ((5, 1.0),)  # to one account in so many seconds; the rates that its transport states are those of messages
 _encoder = msgspec.json.Encoder()
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (DeliveryStatus, InboundMessage, Binding, TransportState)}
 
@@ -81,6 +85,7 @@ class Callbacks:
 
     def __init__(self, run: Runtime, sender: Sender) -> None:
         self.run, self.sender = run, sender
+        self._pacers: dict[tuple[str, int], Pacer] = {}
 
     async def step(self) -> int:
         now = self.run.now()
@@ -169,17 +174,35 @@ class Callbacks:
             self.run.work.set("messages")
 
     async def ask_gateways(self) -> int:
-        """`check` for messages whose gateway does not call back, or whose fate is unclear."""
-        now, again = self.run.now(), []
+        """`check` for messages whose gateway does not call back, or whose fate is unclear: all accounts at once, each in its own time."""
+        now = self.run.now()
         rows = await self.run.store.deliveries.due_checks(now)
+        accounts: dict[tuple[str, int], list[Notification]] = {}
         for row in rows:
-            if not await self._check(row, now) and row.checks < _CHECKS:
-                again.append((row.id, now + timedelta(minutes=2 ** min(row.checks, 6))))
+            accounts.setdefault((row.transport or "", row.account), []).append(row)
+        unknown = await asyncio.gather(*(self._ask(account, asked, now) for account, asked in accounts.items()))
+        again = [
+            (row.id, now + timedelta(minutes=2 ** min(row.checks, 6))) for rest in unknown for row in rest if row.checks < _CHECKS
+        ]
         if again:
             await self.run.store.deliveries.check_again(again)
         return len(rows)
 
-    async def _check(self, row: Notification, now: datetime) -> bool:
+    async def _ask(self, account: tuple[str, int], rows: Sequence[Notification], now: datetime) -> Sequence[Notification]:
+        """Ask one account, a few a second; the messages whose fate is still unknown. One that fails is asked no more for now."""
+        pacer = self._pacers.setdefault(account, Pacer(_QUESTIONS))
+        unknown: list[Notification] = []
+        for n, row in enumerate(rows):
+            await pacer.wait()
+            known = await self._check(row, now)
+            if known is None:
+                return [*unknown, *rows[n:]]
+            if not known:
+                unknown.append(row)
+        return unknown
+
+    async def _check(self, row: Notification, now: datetime) -> bool | None:
+        """Whether its fate is known now; `None` where the gateway could not be asked."""
         plugin = self.run.hooks.get("send", row.transport or "")
         if plugin is None or "check" not in plugin.calls:
             return True
@@ -189,7 +212,7 @@ class Callbacks:
             found = await self.run.hooks.ask_async("check", plugin, row.company_id, attempt=attempt, http=http)
         except Exception as error:
             log.warning("plugin=%s outcome=asked_again_later reason=%s", plugin.name, type(error).__name__)
-            return False
+            return None if isinstance(error, httpx.TransportError | TooLong) else False
         if not isinstance(found, DeliveryStatus):
             return False
         named = msgspec.structs.replace(found, reference=found.reference or row.reference)
