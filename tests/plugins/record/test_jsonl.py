@@ -14,7 +14,7 @@ import pytest
 
 from core import Outcome, Rejected, hooks
 from core import config as configuration
-from core.errors import PluginError
+from core.errors import ConfigError, PluginError
 from core.testing import NOON
 from plugins.record import _lines, jsonl
 from tests.conftest import Driver, body
@@ -213,6 +213,6 @@ def test_a_path_that_makes_no_sense(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         start(tmp_path, path="..")
     assert str(error.value) == f"[record.jsonl] path: {place / '..'} is a folder; name a file in it"
-    with pytest.raises(configuration.ConfigError) as wrong:
+    with pytest.raises(ConfigError) as wrong:
         start(tmp_path, path="")
     assert str(wrong.value).endswith("[record.jsonl] path: expected text such as \"outcomes.jsonl\", got `''`")
