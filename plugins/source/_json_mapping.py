@@ -46,6 +46,14 @@ def compiled(path: str) -> Any:
     return found
 
 
+def usable(key: str, check: Callable[[str], object], given: str) -> None:
+    """Raises ValueError that names the key where `check` refuses what the table gives."""
+    try:
+        check(given)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
 def value(key: str, path: str, event: Any) -> Any:
     """What stands at the path, of the type that `key` needs; `None` where nothing stands there. Raises `Misfit`."""
     if not path:

@@ -7,7 +7,7 @@ CRMs are several tables: `[source.crm]` with `module = "plugins.source.json"` li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -16,7 +16,7 @@ import msgspec
 
 from core import Booking, Event, Ignored, Received, Request, Salon, Service, Settings, Staff, digest, hookimpl, parse_phone
 from plugins.source import _proof as proof
-from plugins.source._json_mapping import Misfit, compiled, instant, kind, needed, value, wall_clock
+from plugins.source._json_mapping import Misfit, compiled, instant, kind, needed, usable, value, wall_clock
 from plugins.source._yclients_json import as_text, candidates, dump, parse, tidy
 
 _NEEDED: Mapping[str, str] = {
@@ -54,10 +54,10 @@ class Config(Settings, frozen=True):
 
     def __post_init__(self) -> None:
         if self.secret and self.secret.startswith(proof.SIGNED):
-            _usable("secret", proof.key_of, self.secret)
+            usable("secret", proof.key_of, self.secret)
         paths = {key: path for key in _PATHS if (path := getattr(self, key)) and isinstance(path, str)}
         for key, path in paths.items():
-            _usable(key, compiled, path)
+            usable(key, compiled, path)
         if paths or self.created or self.deleted:
             _complete(self)
 
@@ -118,13 +118,6 @@ async def normalize(received: Received, salon: Salon, config: Config) -> Event |
         changed_at=changed_at,
     )
     return Event(action, booking, changed_at=changed_at)
-
-
-def _usable(key: str, check: Callable[[str], object], given: str) -> None:
-    try:
-        check(given)
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
 
 
 def _complete(config: Config) -> None:

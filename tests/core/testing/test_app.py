@@ -125,7 +125,7 @@ def test_a_transport_speaks_to_a_gateway() -> None:
 
 def test_a_source_is_posted_to() -> None:
     """A webhook goes in at the source's own address; an answer other than 200 fails the test in words."""
-    body = '{"id": 7, "place": 962302, "state": "booked", "version": 1, "at": "2026-08-21T19:00:00+03:00", "phone": "8 900 000-00-88", "guests": 2}'
+    body = '{"id": 7, "place": 962302, "state": "booked", "changed": "2026-08-20T10:00:00+03:00", "at": "2026-08-21T19:00:00+03:00", "phone": "8 900 000-00-88", "guests": 2}'
     with an_app(path=EXAMPLES, source={"tables": {"secret": "s"}}) as app:
         assert "Столик, гостей: 2" in app.webhook("tables", body, query={"secret": "s"}).texts[0]
         with pytest.raises(AssertionError, match=r"^POST /webhook/tables was answered 401: "):
