@@ -62,7 +62,8 @@ class Reloader:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._follow(), name="reload")
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+        # A loop beside the main thread, or one without signals, cannot hear SIGHUP: the file is looked at all the same.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             terminal = os.isatty(0)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up, terminal)
 

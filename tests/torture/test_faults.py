@@ -185,36 +185,47 @@ MISCHIEF: dict[str, tuple[bytes, str]] = {  # what it says once it has the whole
 
 
 @asynccontextmanager
-async def mischief(taken: list[str]) -> AsyncIterator[int]:
-    """A gateway that takes each message and plays the next trick; after the last one it behaves. `taken` grows by the phones."""
-    tricks = list(MISCHIEF)
+async def listening(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """A gateway whose every connection is `talk`, until it ends or the other side does; its port."""
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            size = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-            told = (await reader.readexactly(size)).decode()
-            taken.append(f"+{told.partition('@c.us')[0].rpartition(chr(34))[2]}")
-            trick = tricks.pop(0) if tricks else ""
-            if trick == "an answer in crumbs":
-                for n in range(len(OK)):
-                    writer.write(OK[n : n + 1])
-                    await writer.drain()
-            elif trick == "a reset":
-                reset(writer)
-            else:
-                writer.write(MISCHIEF[trick][0] if trick else OK)
-                await writer.drain()
+            await talk(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def mischief(taken: list[str]) -> AsyncIterator[int]:
+    """A gateway that takes each message and plays the next trick; after the last one it behaves. `taken` grows by the phones."""
+    tricks = list(MISCHIEF)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        size = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+        told = (await reader.readexactly(size)).decode()
+        taken.append(f"+{told.partition('@c.us')[0].rpartition(chr(34))[2]}")
+        trick = tricks.pop(0) if tricks else ""
+        if trick == "an answer in crumbs":
+            for n in range(len(OK)):
+                writer.write(OK[n : n + 1])
+                await writer.drain()
+        elif trick == "a reset":
+            reset(writer)
+        else:
+            writer.write(MISCHIEF[trick][0] if trick else OK)
+            await writer.drain()
+
+    async with listening(talk) as port:
+        yield port
 
 
 def test_a_gateway_that_talks_rubbish(database_url: str, tmp_path: Path) -> None:

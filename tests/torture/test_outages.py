@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.torture.harness import Campaign
-from tests.torture.test_faults import booked, campaign, reset, until
+from tests.torture.test_faults import booked, campaign, listening, reset, until
 from tests.torture.transport import CONCURRENCY
 
 OTHER = 962303  # a second salon, with an account of its own
@@ -96,32 +96,24 @@ async def standing_still(taken: list[str]) -> AsyncIterator[int]:
     """A gateway that resets the first of three requests before it has read it whole, and the second after that; at the third it stands still."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            if b"/sendMessage/" not in head:
-                await asyncio.sleep(3600)
-            taken.append("")
-            number = len(taken)
-            if number % 3 == 1:
-                reset(writer)
-                return
-            size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-            told = (await reader.readexactly(size)).decode()
-            taken[number - 1] = f"+{told.partition('@c.us')[0].rpartition(chr(34))[2]}"
-            if number % 3 == 2:
-                reset(writer)
-                return
-            await reader.read()  # until the other side gives up
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/sendMessage/" not in head:
+            await asyncio.sleep(3600)
+        taken.append("")
+        number = len(taken)
+        if number % 3 == 1:
+            reset(writer)
+            return
+        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        told = (await reader.readexactly(size)).decode()
+        taken[number - 1] = f"+{told.partition('@c.us')[0].rpartition(chr(34))[2]}"
+        if number % 3 == 2:
+            reset(writer)
+            return
+        await reader.read()  # until the other side gives up
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with listening(talk) as port:
+        yield port
 
 
 def test_one_gateway_stands_still(database_url: str, tmp_path: Path) -> None:
