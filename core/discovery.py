@@ -11,8 +11,9 @@ import os
 import pkgutil
 import sys
 import traceback
+from functools import lru_cache
 from importlib.machinery import SourceFileLoader
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -38,7 +39,7 @@ def find(
             return running
         return _import(target, place), f"module {target}"
     found: list[tuple[str, object]] = [(str(file), file) for file in _private(stage, name, config)]
-    found += [(f"package {entry.value}", entry.value) for entry in entry_points(group=GROUP, name=f"{stage}.{name}")]
+    found += [(f"package {entry.value}", entry.value) for entry in installed().select(name=f"{stage}.{name}")]
     if name in built_in(stage):
         found.append(("built in", f"{BUILT_IN}.{stage}.{name}"))
     if not found:
@@ -65,8 +66,18 @@ def anew(module: ModuleType, place: str) -> ModuleType:
 def known(stage: str, config: Configuration) -> set[str]:
     """Every name that a table of this stage could have."""
     private = {file.stem for folder in folders(config) for file in (folder / stage).glob("[!_]*.py")}
-    installed = {entry.name.partition(".")[2] for entry in entry_points(group=GROUP) if entry.name.startswith(f"{stage}.")}
-    return private | installed | built_in(stage)
+    packaged = {entry.name.partition(".")[2] for entry in installed() if entry.name.startswith(f"{stage}.")}
+    return private | packaged | built_in(stage)
+
+
+def installed() -> EntryPoints:
+    """What packages offer. Read once: to look through all that is installed takes longer than to load a plugin."""
+    return _installed(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _installed(path: tuple[str, ...]) -> EntryPoints:
+    return entry_points(group=GROUP)
 
 
 def built_in(stage: str) -> set[str]:

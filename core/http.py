@@ -78,10 +78,22 @@ def _parsed(url: str) -> httpx.URL:
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return _usual_authorities()
+    context = _authorities()
+    _believe(context, ca_file)
+    return context
+
+
+@lru_cache(maxsize=1)
+def _usual_authorities() -> ssl.SSLContext:
+    """Shared by all clients: to read the list takes 20 ms."""
+    return _authorities()
+
+
+def _authorities() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file:
-        _believe(context, ca_file)
     return context
 
 

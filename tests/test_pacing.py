@@ -258,9 +258,11 @@ def test_two_nodes_share_one_gap(postgres_url: str, tmp_path: Path) -> None:
             await app.vestnik.worker.decider.step()
             first = app.vestnik.hooks.get("send", "timed").module.TAKEN  # each node has loaded the gateway for itself
             second = other.state.vestnik.hooks.get("send", "timed").module.TAKEN
-            for _ in range(120):
-                await asyncio.gather(app.vestnik.worker.sender.step(), other.state.vestnik.worker.sender.step())
-                await asyncio.gather(app.vestnik.worker.sender.finish(), other.state.vestnik.worker.sender.finish())
+            one, two = app.vestnik.worker.sender, other.state.vestnik.worker.sender
+            for tick in range(120):  # the one alone, both at once, the other alone
+                turn = [one] * (tick < 48) + [two] * (tick >= 16)
+                await asyncio.gather(*(sender.step() for sender in turn))
+                await asyncio.gather(*(sender.finish() for sender in turn))
                 clock.now += timedelta(seconds=0.25)
         times = sorted(at for at, *_ in first + second)
         assert len(times) == 8

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import typer
@@ -72,7 +71,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _folders(path: Path) -> list[Path]:
     """Core, the built-in plugins, and whatever else the configuration names, as far as it can be read."""
-    packages = [discovery.BUILT_IN, *(entry.value for entry in entry_points(group=discovery.GROUP))]
+    packages = [discovery.BUILT_IN, *(entry.value for entry in discovery.installed())]
     found = [_CORE]
     try:
         config = configuration.load(path)

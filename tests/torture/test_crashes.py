@@ -27,9 +27,9 @@ def test_crash_anywhere(postgres_url: str, tmp_path: Path) -> None:
 
     for found in asyncio.run(both()):
         assert (found.lost, found.twice, found.disordered, found.unresolved) == ([], [], [], [])
-        assert found.cycles == CYCLES
+        assert found.cycles >= CYCLES
         assert set(STEPS) <= set(found.reached), "a step was never reached, so nothing was proven of it"
         assert found.open_at_kill, "no request was ever open when the process died"
         assert max(found.open_at_kill) <= CONCURRENCY
-        assert found.unclear <= CYCLES * CONCURRENCY
-        assert found.messages > 3 * CYCLES
+        assert found.unclear <= found.cycles * CONCURRENCY
+        assert found.messages > 3 * found.cycles

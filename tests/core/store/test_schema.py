@@ -44,6 +44,14 @@ async def shape(store: Store) -> set[str]:
     return {row["said"] for row in await rows(store, _POSTGRES_COLUMNS if postgres else _SQLITE_COLUMNS)}
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Without a table: the start makes them."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vestnik.db'}"
+    return asyncio.run(fresh_postgres(request.getfixturevalue("postgres_url")))
+
+
 def test_migrations_make_what_others_rely_on(database_url: str) -> None:
     """On an empty database the migrations leave every table, view and column that DESIGN promises."""
 
