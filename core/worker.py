@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from core.alerts import Cause
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
-from core.pipeline import receive
+from core.pipeline import outcomes, receive
 from core.pipeline.callback import Callbacks
 from core.pipeline.decide import LEASE, Decider
-from core.pipeline.send import Sender, outcome_of
+from core.pipeline.send import Sender
 from core.runtime import Runtime
 from core.units import Duration
 
@@ -105,7 +105,7 @@ class Worker:
         lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed, self.sender.held)
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
-            self.run.recorders.tell([outcome_of(end) for end in lapsed if not end.row.ours])
+            self.run.recorders.tell([outcomes.of_end(end) for end in lapsed if not end.row.ours])
 
     async def clear_up(self) -> None:
         """Before anybody is served: is it this that we died of?"""

@@ -21,9 +21,10 @@ from core.errors import Refused, TooLong
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
 from core.pace import Pacer
+from core.pipeline import outcomes
 from core.pipeline.answer import answer, meant
 from core.pipeline.route import OPTED_OUT
-from core.pipeline.send import Sender, message_outcome
+from core.pipeline.send import Sender
 from core.runtime import Runtime
 from core.store.deliveries import Report
 from core.store.people import StoredCallback
@@ -157,7 +158,7 @@ class Callbacks:
         if goes_on:
             await self.sender.fall_back()
         if matched.status is not None and not row.ours and (not goes_on or row.is_test):  # else `fall_back` says what follows
-            self.run.recorders.tell([message_outcome(row, matched.status, report.at, report.reason)])
+            self.run.recorders.tell([outcomes.of_message(row, matched.status, report.at, report.reason)])
         return True
 
     async def _inbound(self, row: StoredCallback, item: InboundMessage) -> None:

@@ -25,7 +25,7 @@ from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Broken, Folded
 from core.pipeline.receive import UNREADABLE
 from core.pipeline.reread import reread
-from core.pipeline.send import Sender
+from core.pipeline.send import Handed, Sender
 from core.pipeline.suspects import Suspects
 from core.runtime import Runtime
 from core.store.decisions import People, Saved
@@ -194,26 +194,26 @@ class Decider:
         await self.run.alerts.tell(cause, text, end.row.company_id, f"an event is parked: {end.reason}")
 
     async def _save(self, decisions: list[Decision], persons: Mapping[int, People]) -> list[bool]:
-        """Write them. What may leave at once is leased to us as it is written, and handed to the sender; the rest it claims."""
-        sender = self._sender
-        for n, person in persons.items():
-            message = decisions[n].notification
-            if sender is not None and message is not None and (decisions[n].state is not None or message.state_key is None):
-                decisions[n] = msgspec.structs.replace(decisions[n], lease=sender.lease(message, person))
+        """Write them. What may leave at once is written as ours, and handed to the sender; the rest it claims."""
+        handed: dict[int, Handed] = {}
         saved: Sequence[Saved] = [Saved(False)] * len(decisions)
         try:
+            for n, person in persons.items():
+                message = decisions[n].notification
+                if self._sender is None or message is None or (decisions[n].state is None and message.state_key is not None):
+                    continue
+                if (offered := await self._sender.offer(decisions[n], person)) is not None:
+                    handed[n] = offered
+                    decisions[n] = msgspec.structs.replace(decisions[n], lease=offered.lease, notification=offered.row)
+                if self.run.hooks.late:
+                    await self.run.breathe()
             saved = await self.run.store.decisions.save(decisions)
             reach("decided")
             if any(decision.notification is not None and decision.lease is None for decision in decisions):
                 self.run.work.set("messages")  # the sender need not wait for its timer
         finally:
-            handed = [
-                (decision, entry.number, persons[n])
-                for n, (decision, entry) in enumerate(zip(decisions, saved, strict=True))
-                if decision.lease is not None
-            ]
-            if sender is not None and handed:
-                await sender.take(handed)
+            if self._sender is not None:
+                self._sender.take([(entry, saved[n].number) for n, entry in handed.items()])
         return [entry.stands for entry in saved]
 
 

@@ -52,6 +52,10 @@ class Leaving(Struct, frozen=True):
     way: tuple[route.Hop, ...] = ()  # the channels that were not tried yet
     note: str | None = None
 
+    @property
+    def account(self) -> tuple[str, int]:
+        return self.hop.plugin.short, self.hop.account
+
 
 class Pause(Struct, frozen=True):
     """An account that is left alone. `limited`: it only keeps to a rate."""

@@ -8,39 +8,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from core import retry
 from core.failpoint import reach
-from core.model import (
-    Outcome,
-    Rejected,
-    Retry,
-    SendResult,
-    Sent,
-    Unclear,
-)
-from core.phones import mask
+from core.model import Rejected, Retry, SendResult, Sent, Unclear
+from core.pipeline import outcomes
 from core.pipeline.departure import Departure, Leaving
 from core.pipeline.health import Accounts
+from core.pipeline.slots import Slots
 from core.pipeline.suspects import Suspects
 from core.pipeline.turns import paced, turns
 from core.runtime import Runtime
 from core.store.decisions import People
 from core.store.deliveries import State
 from core.store.pacing import Ask
-from core.store.rows import Decision, Finish, Lease, Notification, Onwards
+from core.store.rows import Decision, Finish, Lease, Notification
 
 log = logging.getLogger("vestnik.send")
 LEASE = timedelta(seconds=20)  # renewed while its worker lives
 _BATCH = 100
 _DATABASE_AWAY = (0.2, 0.5, 1, 2, 4, 8, 15, 30, 60)  # seconds between tries to write down what a gateway said
 T = TypeVar("T")
+
+
+class Handed(Struct, frozen=True):
+    """A new message that leaves as soon as it is written. `marked_at`: it is written as being sent, and a slot is its own."""
+
+    leaving: Leaving
+    lease: Lease
+    marked_at: datetime | None
+
+    @property
+    def row(self) -> Notification:
+        """As it is to be written."""
+        leaving = self.leaving
+        if self.marked_at is None:
+            return leaving.row
+        return msgspec.structs.replace(
+            leaving.row, status="sending", message=leaving.message.text, told=leaving.told, known_before=leaving.before, attempts=1,
+            sent_at=self.marked_at,
+        )  # fmt: skip
 
 
 class Sender:
@@ -51,10 +64,7 @@ class Sender:
         self.judge = Departure(runtime)
         self.accounts = Accounts(runtime)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
-        self._load: Counter[tuple[str, int]] = Counter()
-        self._most: dict[tuple[str, int], int] = {}  # taken up at once: the open ones, and those that follow at once
-        self._promised: Counter[tuple[str, int]] = Counter()  # leased to us by decisions that are being written
+        self.slots = Slots()
         self.suspects = Suspects(runtime, self._claim_suspect, self._take_up)
         self.held: dict[int, int] = {}  # messages in hand, id → token: their leases are renewed
         self.stopping = False
@@ -122,46 +132,46 @@ class Sender:
                 waiting.append(self.judge.kept_waiting(entry, turn, now))
         return waiting
 
-    def lease(self, row: Notification, person: People) -> Lease | None:
-        """A lease for a new message that may leave at once: whoever decided it sends it. `None`: it is claimed when its turn comes."""
-        plugin = self.run.hooks.get("send", row.transport or "")
+    async def offer(self, decision: Decision, person: People) -> Handed | None:
+        """A new message that may leave at once: it is written with our lease, and whoever decided it sends it. `None`: it is claimed when its
+        turn comes.
+
+        With a slot that is free it is written as being sent, so that nothing more need be written before its request.
+        """
+        row, now, known = decision.notification, self.run.now(), decision.state
+        plugin = self.run.hooks.get("send", row.transport or "") if row is not None else None
         if (
             self.stopping
+            or row is None
             or plugin is None
             or row.status != "pending"
-            or row.due_at > self.run.now()
+            or row.due_at > now
             or row.phone != person.contact.phone
         ):
             return None
-        facts = self.run.hooks.facts(plugin, row.company_id)
-        if facts.needs_binding or paced(facts):
+        facts, account = self.run.hooks.facts(plugin, row.company_id), (plugin.short, row.account)
+        if facts.needs_binding or paced(facts) or not self.slots.room(account, facts):
             return None
-        account = (plugin.short, row.account)
-        if self._load[account] + self._promised[account] >= 2 * facts.concurrency:
+        lease = Lease(self.run.owner, self.run.token(), now + LEASE)
+        state = State(known.snapshot, known.announced, known.revision) if known is not None else State()
+        ready = self.judge.prepare(msgspec.structs.replace(row, token=lease.token, claims=1), [], state, person, None, now)
+        if isinstance(ready, Finish):
             return None
-        self._promised[account] += 1
-        return Lease(self.run.owner, self.run.token(), self.run.now() + LEASE)
+        self.slots.promise(account)
+        return Handed(ready, lease, now if await self.slots.take_free(account, facts) else None)
 
-    async def take(self, handed: Sequence[tuple[Decision, int, People]]) -> None:
-        """Messages that were decided under a lease of ours, each with the number of its row; 0: it was not written."""
-        now, ends = self.run.now(), []
-        for decision, number, person in handed:
-            row, lease, known = decision.notification, decision.lease, decision.state
-            assert row is not None
-            assert lease is not None
-            self._promised[row.transport or "", row.account] -= 1
+    def take(self, handed: Sequence[tuple[Handed, int]]) -> None:
+        """Messages that were offered and are written, each with the number of its row; 0: it was not written."""
+        for entry, number in handed:
+            account = entry.leaving.account
+            self.slots.kept(account)
             if number:
-                row = msgspec.structs.replace(row, id=number, token=lease.token, claims=1)
-                state = State(known.snapshot, known.announced, known.revision) if known is not None else State()
-                ready = self.judge.prepare(row, [], state, person, None, now)
-                if isinstance(ready, Finish):
-                    ends.append(ready)
-                else:
-                    self._start(ready)
-                if self.run.hooks.late:
-                    await self.run.breathe()
-        if ends:
-            await self._finish(ends)
+                self._start(
+                    msgspec.structs.replace(entry.leaving, row=msgspec.structs.replace(entry.leaving.row, id=number)),
+                    entry.marked_at,
+                )
+            elif entry.marked_at is not None:
+                self.slots.give_back(account)
 
     async def finish(self, *, once: bool = False) -> None:
         """Wait for the requests that are open; `once`: not for those that begin meanwhile."""
@@ -172,20 +182,19 @@ class Sender:
 
     def busy(self) -> list[tuple[str, int]]:
         """The accounts that can take up no more for now."""
-        return [account for account, load in self._load.items() if load >= self._most[account]]
+        return self.slots.busy()
 
-    def _start(self, leaving: Leaving) -> None:
-        account, row = (leaving.hop.plugin.short, leaving.hop.account), leaving.row
-        facts = leaving.hop.channel
-        self._most[account] = facts.concurrency * (1 if paced(facts) else 2)  # who waits behind a slot would leave in a burst
-        self._load[account] += 1
+    def _start(self, leaving: Leaving, marked_at: datetime | None = None) -> None:
+        """`marked_at`: since then its row says that it is being sent, and the slot is its own."""
+        account, row = leaving.account, leaving.row
+        self.slots.begin(account, leaving.hop.channel)
         self.held[row.id] = row.token
-        task = asyncio.create_task(self._leave(leaving, account))
+        task = asyncio.create_task(self._leave(leaving, marked_at))
         self._tasks.add(task)
 
         def done(finished: asyncio.Task[None]) -> None:
             self._tasks.discard(finished)
-            self._load[account] -= 1
+            self.slots.end(account)
             if self.held.get(row.id) == row.token:
                 del self.held[row.id]  # who failed lets go: its lease lapses
             self.run.work.freed()
@@ -194,30 +203,36 @@ class Sender:
 
         task.add_done_callback(done)
 
-    async def _leave(self, leaving: Leaving, account: tuple[str, int]) -> None:
-        slots = self._slots.setdefault(account, asyncio.Semaphore(max(1, leaving.hop.channel.concurrency)))
-        async with slots:
-            if self.stopping:
-                return
-            if (
-                paused := self.judge.paused(leaving.hop, self.run.now())
-            ) is not None:  # by one that was sent while this one waited here
-                await self._finish([self.judge.out_of_order(leaving.row, leaving.hop, list(leaving.way), self.run.now(), paused)])
-                return
+    async def _leave(self, leaving: Leaving, marked_at: datetime | None) -> None:
+        if marked_at is None:
+            await self.slots.take(leaving.account, leaving.hop.channel)
+        try:
+            end = await self._in_slot(leaving, marked_at)
+        finally:
+            self.slots.give_back(leaving.account)
+        if end is not None:
+            await self._insist(lambda: self._finish([end]))
+
+    async def _in_slot(self, leaving: Leaving, began: datetime | None) -> Finish | None:
+        if self.stopping and began is None:
+            return None
+        paused = self.judge.paused(leaving.hop, self.run.now())
+        if paused is not None:  # by one that was sent while this one waited here
+            return self.judge.out_of_order(leaving.row, leaving.hop, list(leaving.way), self.run.now(), paused)
+        if began is None:
             entry, began = (leaving.row, leaving.message.text, leaving.told, leaving.before), self.run.now()
             if not (await self.run.store.deliveries.mark_sending([entry], began, LEASE))[0]:
-                return
-            reach("marked_sending")
-            result = await self._send(leaving)
-            reach("answered")
-            row = msgspec.structs.replace(
-                leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
-            )
-            if isinstance(result, Retry) and result.within is not None and row.repeat_until is None:
-                row = msgspec.structs.replace(row, repeat_until=began + result.within)
-            done = msgspec.structs.replace(leaving, row=row)
-            end = await self._insist(lambda: self._outcome(done, result))  # in the slot: who is next sees a pause
-        await self._insist(lambda: self._finish([end]))
+                return None
+        reach("marked_sending")
+        result = await self._send(leaving)
+        reach("answered")
+        row = msgspec.structs.replace(
+            leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
+        )
+        if isinstance(result, Retry) and result.within is not None and row.repeat_until is None:
+            row = msgspec.structs.replace(row, repeat_until=began + result.within)
+        done = msgspec.structs.replace(leaving, row=row)
+        return await self._insist(lambda: self._outcome(done, result))  # in the slot: who is next sees a pause
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """What a gateway said is known here alone: while the database is away it is not forgotten. In the end it lapses and is unclear."""
@@ -292,7 +307,7 @@ class Sender:
         written = await self.run.store.deliveries.finish(ends)
         if any(end.next is not None or end.status == "pending" for end in ends):
             self.run.work.set("messages")
-        self.run.recorders.tell([outcome_of(end) for end, ok in zip(ends, written, strict=True) if ok and not end.row.ours])
+        self.run.recorders.tell([outcomes.of_end(end) for end, ok in zip(ends, written, strict=True) if ok and not end.row.ours])
 
     async def fall_back(self) -> int:
         """Messages that were not delivered in time, or given up by their gateway, go on by the next channel; where there is none, that is noted."""
@@ -309,29 +324,5 @@ class Sender:
         moved = sum(entry.next is not None for entry in went)
         if moved:
             self.run.work.set("messages")
-        self.run.recorders.tell([_outcome_onwards(entry, now) for entry in went])
+        self.run.recorders.tell([outcomes.of_going_on(entry, now) for entry in went])
         return moved
-
-
-def outcome_of(end: Finish) -> Outcome:
-    return message_outcome(end.row, end.status, end.at, end.error, end.rule, end.next)
-
-
-def _outcome_onwards(entry: Onwards, now: datetime) -> Outcome:
-    status = "failed" if entry.row.status == "failed" else "undelivered"
-    return message_outcome(entry.row, status, now, entry.reason, then=entry.next)
-
-
-def message_outcome(
-    row: Notification,
-    status: str,
-    at: datetime,
-    reason: str | None = None,
-    rule: str | None = None,
-    then: Notification | None = None,
-) -> Outcome:
-    """What became of one message on one channel; `then` is the same message on the next."""
-    return Outcome(
-        at, row.event_id, row.source, row.company_id, row.record_id, status, row.notification_type, rule, reason, row.channel,
-        row.transport, mask(row.phone), (at - row.created_at).total_seconds(), then.channel if then else None,
-    )  # fmt: skip

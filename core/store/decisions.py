@@ -177,7 +177,7 @@ def notification_values(row: Notification, lease: Lease | None = None) -> dict[s
 _COLUMNS = (
     "notification_id", "step", "round", "event_id", "source", "company_id", "record_id", "phone", "client_name", "notification_type", "channel", "transport",
     "account", "message", "status", "reference", "error", "rule", "is_test", "revision", "body", "attempts", "due_at", "turn_at", "deadline_at",
-    "created_at",
+    "created_at", "sent_at",
 )  # fmt: skip
 
 

@@ -239,12 +239,16 @@ def test_what_failed_is_let_go(play: Callable[..., Any], monkeypatch: pytest.Mon
 
 
 def test_a_message_that_could_not_be_marked_is_let_go(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for a message: the database was away when it was to be marked."""
+    """The same for a message that found no slot free at its decision: the database was away when it was to be marked."""
+
+    async def none_free(*_: object) -> bool:
+        return False
 
     async def story(app: Driver) -> None:
         worker, deliveries = app.vestnik.worker, app.vestnik.run.store.deliveries
         await app.post(body("record_create_admin"))
         with monkeypatch.context() as patch:
+            patch.setattr(worker.sender.slots, "take_free", none_free)
             patch.setattr(deliveries, "mark_sending", fail)
             await worker.decider.step()
             await worker.sender.finish()

@@ -62,15 +62,15 @@ WHERE id IN (
 -- add_notifications --
 INSERT INTO booking_notifications (notification_id, step, round, event_id, source, company_id, record_id, phone, client_name, notification_type,
     channel, transport, account, message, status, reference, error, rule, is_test, revision, told, known_before, body, attempts, due_at, turn_at,
-    deadline_at, created_at, claims, lease_owner, lease_token, lease_until, finished_at)
+    deadline_at, created_at, sent_at, claims, lease_owner, lease_token, lease_until, finished_at)
 SELECT r.notification_id, r.step, r.round, r.event_id, r.source, r.company_id, r.record_id, r.phone, r.client_name, r.notification_type,
     r.channel, r.transport, r.account, r.message, r.status, r.reference, r.error, r.rule, r.is_test, r.revision, r.told, r.known_before,
-    r.body, r.attempts, r.due_at, r.turn_at, r.deadline_at, r.created_at, r.claims, r.lease_owner, r.lease_token, r.lease_until,
-    CASE WHEN r.status = 'pending' THEN NULL ELSE r.created_at END
+    r.body, r.attempts, r.due_at, r.turn_at, r.deadline_at, r.created_at, r.sent_at, r.claims, r.lease_owner, r.lease_token, r.lease_until,
+    CASE WHEN r.status IN ('pending', 'sending') THEN NULL ELSE r.created_at END
 FROM @rows r(notification_id text, step int, round int, event_id text, source text, company_id bigint, record_id bigint, phone text, client_name text,
     notification_type text, channel text, transport text, account bigint, message text, status text, reference text, error text, rule text,
     is_test bool, revision bigint, told text, known_before text, body text, attempts int, due_at time, turn_at time, deadline_at time,
-    created_at time, claims int, lease_owner text, lease_token bigint, lease_until time)
+    created_at time, sent_at time, claims int, lease_owner text, lease_token bigint, lease_until time)
 WHERE TRUE
 ON CONFLICT DO NOTHING
 RETURNING id, notification_id, step

@@ -25,6 +25,56 @@ def test_a_decided_message_leaves_without_being_claimed(play: Callable[..., Any]
     play(story)
 
 
+def test_with_a_free_slot_it_is_written_as_being_sent(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision that tells it is the last thing written before its request: nothing is marked once more, and its text is there for whoever
+    finds it after a crash."""
+
+    async def story(app: Driver) -> None:
+        run, before = app.vestnik.run, []
+        send = app.vestnik.worker.sender._send
+
+        async def seen(leaving: Any) -> Any:
+            before.extend(await app.messages())
+            return await send(leaving)
+
+        async def never(*_: object) -> list[bool]:
+            raise AssertionError("it is marked already")
+
+        monkeypatch.setattr(app.vestnik.worker.sender, "_send", seen)
+        monkeypatch.setattr(run.store.deliveries, "mark_sending", never)
+        await app.tell(body("record_create_discount50"))
+        (open_,) = before
+        assert (open_["status"], open_["attempts"], open_["lease_owner"]) == ("sending", 1, run.owner)
+        assert open_["message"].startswith("✅")
+        assert open_["sent_at"] == open_["created_at"]
+        assert open_["finished_at"] is None
+        (row,) = await app.messages()
+        assert (row["status"], row["attempts"]) == ("sent", 1)
+
+    play(story)
+
+
+def test_an_offer_that_is_not_written_gives_its_slot_back(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away when decisions are written: the one slot that the console has is free again afterwards."""
+
+    async def away(*_: object) -> None:
+        raise ConnectionError("the database is away")
+
+    async def story(app: Driver) -> None:
+        worker = app.vestnik.worker
+        await app.post(body("record_create_discount50"))
+        with monkeypatch.context() as patch:
+            patch.setattr(app.vestnik.run.store.decisions, "save", away)
+            with pytest.raises(ConnectionError):
+                await worker.decider.step()
+        assert await app.messages() == []
+        app.clock.now += timedelta(seconds=21)
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["sent"]
+
+    play(story)
+
+
 def test_what_finds_no_slot_waits_for_its_turn(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many bookings decided together, only twice as many as may be sent at once are handed over; the rest is claimed, and all arrive once."""
 
@@ -34,9 +84,9 @@ def test_what_finds_no_slot_waits_for_its_turn(play: Callable[..., Any], monkeyp
         worker, handed = app.vestnik.worker, []
         take = worker.sender.take
 
-        async def counted(given: Sequence[Any]) -> None:
+        def counted(given: Sequence[Any]) -> None:
             handed.extend(given)
-            await take(given)
+            take(given)
 
         monkeypatch.setattr(worker.sender, "take", counted)
         await worker.decider.step()
