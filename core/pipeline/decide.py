@@ -14,19 +14,17 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from core import retry
 from core.alerts import Cause
 from core.failpoint import reach
-from core.model import Case, Contact, Event, EventFacts, Ignored, Later, Outcome
+from core.model import Case, Contact, EventFacts, Outcome
 from core.phones import mask
 from core.pipeline import filter as rules
-from core.pipeline import normalize, trial
+from core.pipeline import normalize
 from core.pipeline.judge import Judge, Ready
-from core.pipeline.normalize import Broken, Folded
-from core.pipeline.receive import UNREADABLE
-from core.pipeline.reread import reread
+from core.pipeline.normalize import Folded
 from core.pipeline.send import Handed, Sender
 from core.pipeline.suspects import Suspects
+from core.pipeline.understand import understand
 from core.runtime import Runtime
 from core.store.decisions import People, Saved
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known
@@ -62,7 +60,7 @@ class Decider:
         groups: dict[object, list[EventRow]] = {}
         for row in rows:
             groups.setdefault(row.id if row.key is None or row.is_test else row.key, []).append(row)
-        tasks = {asyncio.ensure_future(self._understand(group)): group for group in groups.values()}
+        tasks = {asyncio.ensure_future(understand(self.run, group)): group for group in groups.values()}
         done, late = await asyncio.wait(tasks, timeout=_PATIENCE)
         for task in late:
             self._later(task, tasks[task])
@@ -110,50 +108,6 @@ class Decider:
         slow = asyncio.create_task(wait())
         self._slow.add(slow)
         slow.add_done_callback(self._slow.discard)
-
-    async def _understand(self, rows: list[EventRow]) -> tuple[Ready | None, list[EventEnd]]:
-        now = self.run.now()
-        ready: list[tuple[EventRow, Event]] = []
-        ends: list[EventEnd] = []
-        for row in rows:
-            if row.claims > retry.CLAIMS_ALLOWED:
-                ends.append(
-                    EventEnd(
-                        row,
-                        "parked",
-                        now,
-                        reason=f"it killed its worker {row.claims - 1} times; replay it once the cause is mended",
-                    )
-                )
-                continue
-            if row.event_type == UNREADABLE and not row.is_test and (end := await reread(self.run, row, now)) is not None:
-                ends.append(end)
-                continue
-            found = await self._read(row)
-            match found:
-                case Event():
-                    ready.append((row, found))
-                case Ignored():
-                    ends.append(EventEnd(row, "ignored", now, reason=found.reason))
-                case Later():
-                    wait = max(found.after, retry.backoff(row.attempts, self.run.chance))
-                    ends.append(EventEnd(row, "deferred", now + wait, rule="source", reason=found.reason))
-                case Broken():
-                    ends.append(EventEnd(row, "parked", now, reason=found.reason))
-        if any(end.status == "deferred" for end in ends) and ready:  # decided together, once all are understood
-            due = max(end.due_at for end in ends)
-            ends += [
-                EventEnd(row, "deferred", due, rule="source", reason="waits for another event of the booking") for row, _ in ready
-            ]
-            ready = []
-        return (Ready(tuple(ready)) if ready else None), ends
-
-    async def _read(self, row: EventRow) -> normalize.Understood:
-        if row.is_test and row.payload is not None:
-            return trial.understand(row.payload, self.run.config.salon_of(row.company_id), row.created_at)
-        plugin = self.run.hooks.get("source", row.source)
-        http = self.run.source_http(plugin.config_for(row.company_id) if plugin else None)
-        return await normalize.understand(self.run.hooks, self.run.config, row, http)
 
     async def _settle(self, understood: Sequence[tuple[Ready | None, list[EventEnd]]], now: datetime) -> None:
         decisions = [_closed(ends, now) for _, ends in understood if ends]
