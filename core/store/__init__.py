@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 from pathlib import Path
 from typing import IO
@@ -50,6 +51,7 @@ class Store:
         self.alerts = AlertStore(lane("people"), lane("watch"))
         self.look = Look(engine, lane("people"), lane("look"))
         self._lock: IO[str] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def open(self, *, alone: bool) -> None:
         """Connect and migrate. `alone`: a worker; on SQLite a second one on the same file is refused."""
@@ -65,6 +67,8 @@ class Store:
             raise
         for lane in self._lanes.values():
             lane.start()
+        if self._lock is not None:
+            self._tidying = asyncio.create_task(self.engine.take_over_journal(), name="store journal")
 
     async def _orphan(self) -> None:
         """The lock is ours, so every lease is a dead worker's."""
@@ -75,6 +79,9 @@ class Store:
                     await tx.fetch(name, past=LONG_AGO, owner="")
 
     async def close(self) -> None:
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
         for lane in self._lanes.values():
             await lane.stop()
         await self.engine.disconnect()

@@ -15,6 +15,7 @@ from core.errors import StoreError
 from core.store import sql
 from core.store.tx import Tx
 
+_TAKE_OVER_EVERY = 0.5  # seconds
 _LISTEN_AGAIN = 2.0  # seconds between looks whether the listening connection is still there
 
 
@@ -87,6 +88,18 @@ class Engine:
                             await raw.remove_listener("vestnik", heard)
             await asyncio.sleep(_LISTEN_AGAIN)
 
+    async def take_over_journal(self) -> None:
+        """SQLite: bring what lies in the journal into the file, beside the writer, until cancelled. Otherwise a commit does it now and then, and
+        whoever waits for that commit waits for a thousand pages.
+        """
+        while self.dialect == "sqlite":
+            await asyncio.sleep(_TAKE_OVER_EVERY)
+            with contextlib.suppress(Exception):  # a file that cannot be written is the writer's to tell of
+                async with self.connection() as connection:
+                    while True:
+                        await connection.raw_connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+                        await asyncio.sleep(_TAKE_OVER_EVERY)
+
     def is_gone(self, error: BaseException) -> bool:
         """Whether this error means that the connection, not the statement, is at fault."""
         name = type(error).__name__
@@ -117,7 +130,7 @@ async def _sqlite_pragmas(raw: Any) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
-        "wal_autocheckpoint = 1000",
+        "wal_autocheckpoint = 16000",  # 64 MB, should `take_over_journal` not keep up
         "cache_size = -16000",
     ):
         async with raw.execute(f"PRAGMA {pragma}"):

@@ -84,14 +84,15 @@ def _rows_postgresql(found: re.Match[str]) -> str:
 
 
 class Query:
-    """One statement of one database: its text, the order of its parameters ("$1" knows no names), and the columns of its batch that are times."""
+    """One statement of one database: its text, the order of its parameters ("$1" knows no names), and the columns of its batch that are times and kept as text."""
 
     __slots__ = ("names", "source", "text", "times")
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         self.source = text
         expanded = expand(text, dialect)
-        self.times = sorted({name for batch in _ROWS.finditer(text) for name, kind in _columns(batch) if kind == "time"})
+        times = {name for batch in _ROWS.finditer(text) for name, kind in _columns(batch) if kind == "time"}
+        self.times = sorted(times) if dialect == "sqlite" else []  # PostgreSQL reads a time as JSON has it
         self.names: list[str] = list(dict.fromkeys(_PARAMETER.findall(expanded)))
         numbers = {name: f"${place}" for place, name in enumerate(self.names, 1)}
         to_number: Callable[[re.Match[str]], str] = lambda found: numbers[found[1]]  # noqa: E731
