@@ -25,7 +25,7 @@ def test_it_is_taken_over_beside_the_writer(tmp_path: Path, monkeypatch: pytest.
             await store.inbox.receive([an_arrival(f"evt_{number}", payload="x" * 60_000)])
         if beside:
             async with asyncio.timeout(20):
-                while file.stat().st_size < WRITTEN:  # noqa: ASYNC110  a file tells nobody that it has grown
+                while file.stat().st_size < WRITTEN:
                     await asyncio.sleep(0)
         else:
             assert file.stat().st_size < WRITTEN / 10
