@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from core import retry
+from core.blame import judged
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
@@ -110,7 +111,7 @@ class SendTest:
                 "send", self.plugin, self.company, message=message, address=address, http=http, now=self.began
             )
         except Exception as error:
-            said = retry.judge(error)
+            said = judged(self.plugin, error)
         detail = (said.id or "") if isinstance(said, Sent) else said.reason
         self._say(4, "send", f"{type(said).__name__} {detail}".strip())
         if not isinstance(said, Unclear):
