@@ -62,6 +62,8 @@ def test_what_stats_tells_apart(tmp_path: Path, database_url: str) -> None:
         for content in (b"nonsense +79000000088", b"k9:sent", b"k8:sent"):
             assert (await app.post(content, "/callback/kurier?key=right")).status_code == 200
         await app.settle()
+        (odd,) = await app.rows("SELECT reason, payload FROM callbacks WHERE status = 'unreadable'")
+        assert odd == {"reason": "IndexError: list index out of range in kurier.py:16", "payload": "nonsense +79000000088"}
 
     raw = settings(
         database_url, source={"json": TABLE}, filter={"quiet_hours": quiet, "past_visit": None}, plugins={"path": [str(folder.parent)]},
@@ -133,3 +135,22 @@ def test_a_rule_that_waits_too_long_is_named(play: Callable[..., Any], tmp_path:
     play(
         story, plugins={"path": [".", *tables["plugins"]["path"]]}, send=tables["send"], filter={"past_visit": None, "patient": {}}
     )
+
+
+def test_a_rule_that_puts_a_message_off_too_long_is_named(play: Callable[..., Any], tmp_path: Path) -> None:
+    """The same where the rule speaks up only when the message is about to leave."""
+    (tmp_path / "filter").mkdir()
+    (tmp_path / "filter" / "late.py").write_text(
+        "from datetime import timedelta\nfrom core import Deferred, hookimpl\n\nASKED = []\n\n@hookimpl\ndef filter(case, now):\n"
+        "    ASKED.append(now)\n    until = case.booking.visit_at + timedelta(hours=1)\n"
+        "    return Deferred(until, 'after the visit') if len(ASKED) > 1 and now < until else None\n",
+        encoding="utf-8",
+    )
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_create_discount50"))
+        await app.settle(2 * 86400)
+        told = await app.story(told["event_id"])
+        assert [(row["status"], row["error"]) for row in told["notifications"]] == [("expired", "late: after the visit")]
+
+    play(story, plugins={"path": ["."]}, filter={"past_visit": None, "late": {}})
