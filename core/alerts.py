@@ -7,8 +7,10 @@ raises no other.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
@@ -25,20 +27,31 @@ log = logging.getLogger("vestnik.alert")
 _DEADLINE = timedelta(hours=24)
 _AT_ONCE = 5  # clients named in one message
 _MOST = 1000
+_MARK = " #"  # between what an alert is about and its reason
+_VARIES = re.compile(r"(?=.*\d)\w[\w:.-]{2,}\w")  # a time, an id, a sum: four characters or more, with a digit
 _WHAT = {"booking_created": "новая запись", "booking_updated": "запись изменена", "booking_cancelled": "запись отменена"}
 
 
 class Cause(Struct, frozen=True):
-    """What an alert is about. `place` is a transport, a source or a rule; `number` its account or the salon; `what` the rest."""
+    """What an alert is about. `place` is a transport, a source or a rule; `number` its account or the salon; `what` the rest.
+
+    `reason`: another one at the same place is another cause, but for its long numbers (a time, an id). What is over, is over for all reasons.
+    """
 
     kind: Literal["transport", "content", "silent", "parked", "call", "late"]
     place: str
     number: int = 0
     what: str = ""
+    reason: str = ""
+
+    @property
+    def about(self) -> str:
+        return " ".join(word for word in (self.kind, self.place, str(self.number), self.what) if word)
 
     @property
     def key(self) -> str:
-        return " ".join(word for word in (self.kind, self.place, str(self.number), self.what) if word)
+        words = [word for word in self.reason.lower().split() if not _VARIES.search(word)]
+        return f"{self.about}{_MARK}{sha256(' '.join(words).encode()).hexdigest()[:8]}" if self.reason else self.about
 
     @property
     def event_id(self) -> str:
@@ -59,23 +72,26 @@ class Alerts:
     async def tell(self, cause: Cause, text: str, company: int | None, reason: str) -> None:
         """Note it, and tell the owner if it is new. `text` is for the owner, `reason` for the log."""
         if await self._note(cause, [(cause.key, text)], text, company):
-            log.error("outcome=alert key=%s reason=%s", cause.key.replace(" ", "_"), reason)
+            log.error("outcome=alert key=%s reason=%s", cause.about.replace(" ", "_"), reason)
         self.open |= {cause.key}
 
     async def over(self, *causes: Cause) -> None:
         """They are gone; the next time is a new one."""
-        if keys := [cause.key for cause in causes if cause.key in self.open]:
+        gone = {cause.about for cause in causes}
+        if keys := [key for key in self.open if key.partition(_MARK)[0] in gone]:
             await self.run.store.alerts.over(keys, self.run.now())
             self.open -= frozenset(keys)
 
     async def out_of_order(self, transport: str, account: int, reason: str) -> None:
         text = f"{transport} не работает ({reason}). Клиентам пишем по другим каналам, если они есть. Проверьте кабинет и ключи."
-        await self.tell(Cause("transport", transport, account), text, account or None, f"{transport} is out of order: {reason}")
+        await self.tell(
+            Cause("transport", transport, account, reason=reason), text, account or None, f"{transport} is out of order: {reason}"
+        )
 
     async def refused_content(self, transport: str, account: int, kind: str, reason: str) -> None:
         text = f"{transport} не принимает сообщение «{_WHAT.get(kind, kind)}» ({reason}). Клиенты его там не получают: проверьте тексты и шаблоны."
         said = f"{transport} refuses the text or template: {reason}"
-        await self.tell(Cause("content", transport, account, kind), text, account or None, said)
+        await self.tell(Cause("content", transport, account, kind, reason), text, account or None, said)
 
     async def late(self, plugin: str, why: str) -> None:
         text = f"Плагин {plugin} мешает работе ({why}). Исправьте его или выключите."

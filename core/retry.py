@@ -41,6 +41,7 @@ _AFTER_WRITING: Reasons = {
     httpx.WriteError: "the connection broke while the request was being written",
     httpx.RemoteProtocolError: "no readable answer after the request was written",
 }
+_BROKE = "the transport broke: "
 
 
 def backoff(attempts: int, chance: Random, after: timedelta | None = None) -> timedelta:
@@ -89,13 +90,18 @@ def away(result: object) -> bool:
     return isinstance(result, Retry) and result.reason in _NOBODY_THERE
 
 
+def bug(result: object) -> bool:
+    """Whether a result of `judge` says that the transport itself is broken."""
+    return isinstance(result, Unclear) and result.reason.startswith(_BROKE)
+
+
 def judge(error: BaseException) -> Retry | Unclear:
     """What an exception out of `send` means. The reasons are fixed: an exception's own text may hold an address, a token or a phone."""
     if reason := _said(error, _GATEWAY_AWAY):
         return Retry(reason)
     if reason := _said(error, _MISWRITTEN):
         return Retry(reason, scope="transport", alert=True)
-    return Unclear(_said(error, _AFTER_WRITING) or f"the transport broke: {type(error).__name__}")
+    return Unclear(_said(error, _AFTER_WRITING) or f"{_BROKE}{type(error).__name__}")
 
 
 def _said(error: BaseException, reasons: Reasons) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from core.alerts import Cause
+from core.blame import silently
 from core.config import Configuration
 from core.hooks import Hooks, Plugin
 from core.pipeline import outcomes, receive
@@ -215,7 +216,7 @@ class Worker:
                 try:
                     news += await self._poll_salon(plugin, company)
                 except Exception as error:
-                    log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, type(error).__name__)
+                    log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, silently(plugin, error))
         return news
 
     async def _poll_salon(self, plugin: Plugin, company: int) -> int:

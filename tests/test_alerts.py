@@ -284,6 +284,69 @@ def test_it_takes_the_next_channel_where_it_is_not_delivered(both: Play) -> None
     both(story, "green_api", "smsc")
 
 
+def test_another_reason_is_another_cause(both: Play, caplog: pytest.LogCaptureFixture) -> None:
+    """No money, then a wrong key within the hour: both are told, each once; healed, both are over; one that comes back is not over."""
+
+    async def story(app: Stage) -> None:
+        told = app.vestnik.run.alerts
+
+        async def out(reason: str, minutes: int = 1) -> list[str]:
+            app.clock.now += timedelta(minutes=minutes)
+            await told.load()  # as another node, or a restart, sees it
+            await told.out_of_order("green_api", 0, reason)
+            await app.settle()
+            return [text.partition("(")[2].partition(")")[0] for text in to_owner(app, "smsc")]
+
+        async def over() -> list[tuple[str, bool]]:
+            found = await app.vestnik.run.store.look.ask("alerts", since=app.clock() - timedelta(days=1))
+            return sorted((row["text"].partition("(")[2].partition(")")[0], row["over_at"] is not None) for row in found)
+
+        assert [len(await out(reason)) for reason in ("no money", "no money", "wrong key", "no money", "wrong key")] == [
+            1,
+            1,
+            2,
+            2,
+            2,
+        ]
+        assert await out("wrong key") == ["no money", "wrong key"]
+        assert [line.partition("outcome=alert ")[2] for line in caplog.text.splitlines() if "outcome=alert" in line] == [
+            "key=transport_green_api_0 reason=green_api is out of order: no money",
+            "key=transport_green_api_0 reason=green_api is out of order: wrong key",
+        ]
+        assert await over() == [("no money", False), ("wrong key", False)]
+        app.clock.now += timedelta(minutes=1)
+        await told.works("green_api", 0)
+        assert await over() == [("no money", True), ("wrong key", True)]
+        assert len(await out("no money")) == 2  # told less than an hour ago
+        assert await over() == [("no money", False), ("wrong key", True)]
+        assert len(await out("no money", 60)) == 3
+        app.clock.now += timedelta(minutes=1)
+        await told.works("green_api", 0)
+        assert (await over(), told.open) == ([("no money", True), ("wrong key", True)], frozenset())
+
+    both(story, "green_api", "smsc", alert={**ALERT, "channels": ["whatsapp", "sms"]})
+
+
+def test_reasons_that_never_are_the_same(both: Play) -> None:
+    """A gateway that puts a time or an id into its words says the same; one that says something new each time is heard three times an hour."""
+
+    async def story(app: Stage) -> None:
+        told = app.vestnik.run.alerts
+        for n in range(5):
+            await told.out_of_order("green_api", 0, f"HTTP 500: request 8f3a{n}12 failed at 2025-08-20 09:0{n}")
+            await told.refused_content("green_api", 0, "booking_created", f"HTTP 500: request 8f3a{n}12 failed")
+        await app.settle()
+        assert len(to_owner(app, "smsc")) == 2
+        for hours in (0, 2):
+            app.clock.now += timedelta(hours=hours)
+            for n in range(5):
+                await told.out_of_order("waha", 0, f"trouble {'x' * (n + hours)}")
+            await app.settle()
+        assert len([text for text in to_owner(app, "smsc") if text.startswith("waha ")]) == 6
+
+    both(story, "green_api", "smsc", alert={**ALERT, "channels": ["sms"]})
+
+
 def test_what_is_quiet_for_a_day_was_over(both: Play) -> None:
     """A plugin hangs again and again: one message; a day without it, and the next time is told anew."""
 

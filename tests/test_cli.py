@@ -395,7 +395,7 @@ def test_nothing_is_there_yet(tmp_path: Path) -> None:
     for words, sentence in (
         (("trace", "evt_1"), "evt_1: no event has this id and no booking this number; `vestnik stats` shows what there is"),
         (("trace", "77"), "77: no event has this id and no booking this number; `vestnik stats` shows what there is"),
-        (("replay", "77"), "77: nothing to replay: no such event, or its body was deleted by retention, or it still waits"),
+        (("replay", "77"), "77: no event has this id and no booking this number; `vestnik stats` shows what there is"),
         (("resend", "77"), "77: nothing to resend: no such message, or it was delivered, or a newer one has replaced it"),
         (("erase", "12"), "12: the phone cannot be read; write it as +79000000088"),
     ):

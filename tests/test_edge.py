@@ -968,7 +968,7 @@ def test_a_broken_rule_abstains(play: Play, tmp_path: Path) -> None:
         details = [
             json.loads(line["detail"])["verdicts"] for line in told["journal"] if line["detail"] and "verdicts" in line["detail"]
         ]
-        assert ["broken", "broken", "abstained: RuntimeError: boom"] in details[0]
+        assert ["broken", "broken", "abstained: RuntimeError: boom in broken.py:5"] in details[0]
 
     play(story, plugins={"path": ["."]}, filter={"broken": {}})
 
@@ -980,13 +980,13 @@ def test_a_broken_safety_rule_holds(play: Play, tmp_path: Path) -> None:
     async def story(app: Driver) -> None:
         told = await app.tell(body("record_create_discount50"))
         assert (told["status"], await app.messages()) == ("deferred", [])
-        assert told["reason"] == "broken is broken: RuntimeError: boom"
+        assert told["reason"] == "broken is broken: RuntimeError: boom in broken.py:5"
         for _ in range(40):
             await app.settle(3600)
         told = await app.story(told["event_id"])
         assert (told["status"], await app.texts()) == ("parked", [])
         assert [row["text"] for row in await app.rows("SELECT text FROM alerts")] == [
-            "Событие не обработано (broken is broken: RuntimeError: boom). Исправьте причину, затем: vestnik replay "
+            "Событие не обработано (broken is broken: RuntimeError: boom in broken.py:5). Исправьте причину, затем: vestnik replay "
             + told["event_id"]
         ]
 

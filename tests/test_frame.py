@@ -118,7 +118,10 @@ def test_the_silences_of_a_text_have_reasons(play: Play) -> None:
         empty = await app.tell({"id": "b", "phone": "+79000000088", "text": ""}, path="/webhook/texts")
         assert (empty["status"], empty["reason"]) == ("ignored", "the text is empty")
         odd = await app.tell({"id": 5}, path="/webhook/texts")
-        assert (odd["status"], odd["reason"]) == ("unreadable", "source.texts could not read it: ValidationError")
+        assert (odd["status"], odd["reason"]) == (
+            "unreadable",
+            "source.texts could not read it: ValidationError: Expected `str`, got `int` - at `$.id` in texts.py:24",
+        )
         await app.vestnik.run.store.people.opt("+79000000088", 0, app.clock())
         stopped = await app.tell({"id": "c", "phone": "+79000000088", "text": "x"}, path="/webhook/texts")
         assert (stopped["status"], stopped["rule"]) == ("suppressed", "opt_out")

@@ -104,7 +104,7 @@ def test_the_gateway_gives_it_up(both: Play) -> None:
         app["green_api"].always(Scenario(report=("noAccount",)))
         said = await tried(app)
         assert said[-2].startswith("5. delivery: failed after ")
-        assert said[-1].startswith("send.green_api: the gateway took it and gave it up: ")
+        assert said[-1].startswith("send.green_api: the gateway says that it was not delivered: ")
 
     both(story, "green_api")
 
@@ -220,3 +220,30 @@ def test_plugins_are_started_and_stopped(tmp_path: Path) -> None:
     lines = out.splitlines()
     assert (lines[0], lines[-1]) == ("opened", "closed")
     assert any(line.startswith("4. send: Sent") for line in lines)
+
+
+RETRIES = """from datetime import timedelta
+
+from core import Channel, Retry, hookimpl
+
+@hookimpl
+def channel():
+    return Channel("whatsapp")
+
+@hookimpl
+async def send(message):
+    return Retry("code 9: something broke", within=timedelta(hours=1))
+"""
+
+
+def test_what_may_have_been_taken(tmp_path: Path) -> None:
+    """A `Retry` with `within` is no refusal: the command says so, and does not fail."""
+    (tmp_path / "mine" / "send").mkdir(parents=True)
+    (tmp_path / "mine" / "send" / "kurier.py").write_text(RETRIES, encoding="utf-8")
+    written(tmp_path, PLAIN.replace("[send.console]", '[send.kurier]\n[plugins]\npath = ["mine"]'))
+    code, out, said = vestnik(tmp_path, "send-test", PHONE, "--wait", "100ms")
+    assert (code, said) == (0, "")
+    assert (
+        "4. send: Retry: it may have been taken (code 9: something broke); a server sends it again within 3600 s, "
+        "while the gateway knows the repeat\n"
+    ) in out

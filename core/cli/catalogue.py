@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
@@ -19,12 +21,19 @@ from core.contract import check_module, config_class_of
 from core.errors import VestnikError
 from core.hooks import Hooks, Plugin
 from core.keys import keys, spell
+from core.store.look import Look
 
 _SECRETS = ("token", "key", "secret", "password", "proxy", "api_id")
-Counts = Mapping[str, Mapping[str, int]]  # rule → "no" or "later" → events of the last 24 hours
 
 
-def overview(found: Hooks, config: Configuration, said: Counts, console: Console) -> None:
+class Said(Struct, frozen=True):
+    """What the last 24 hours know of plugins: `rules`: rule → "no" or "later" → events; `broken`: "stage.name" → a row of `Look.broken`."""
+
+    rules: Mapping[str, Mapping[str, int]]
+    broken: Mapping[str, Mapping[str, Any]]
+
+
+def overview(found: Hooks, config: Configuration, said: Said, console: Console) -> None:
     """All that are on, in the order in which they are asked; then those that are off, and those that have no table."""
     for stage in STAGES:
         console.print(f"[bold]{stage}[/]")
@@ -55,11 +64,15 @@ def _grid(plugin: Plugin) -> list[Table]:
     return [grid] if grid.rows else []
 
 
-def _said(plugin: Plugin, said: Counts) -> list[str]:
-    """How often a rule said no; nothing for what is no rule."""
-    counts = said.get(plugin.short, {})
+def _said(plugin: Plugin, said: Said) -> list[str]:
+    """How often a rule said no; how often anything broke, and the last time in words."""
+    counts, broke = said.rules.get(plugin.short, {}), said.broken.get(plugin.name)
     no, later = counts.get("no", 0), counts.get("later", 0)
-    return [f"In the last 24 hours: said no {_times(no)}, later {_times(later)}."] if plugin.stage == "filter" else []
+    lines = [f"In the last 24 hours: said no {_times(no)}, later {_times(later)}."] if plugin.stage == "filter" else []
+    if broke is not None:
+        last = f"last at {broke['last_at']:%Y-%m-%d %H:%M:%S} UTC: {broke['reason']}"
+        lines.append(f"In the last 24 hours: broke {_times(broke['times'])}, {last} (vestnik trace {broke['event_id']}).")
+    return lines
 
 
 def _times(count: int) -> str:
@@ -90,7 +103,7 @@ def _off(stage: str, short: str, config: Configuration) -> Plugin:
     return Plugin(stage, short, module, origin, calls, "abstain", config_class, {})
 
 
-def in_full(plugin: Plugin, said: Counts, console: Console) -> None:
+def in_full(plugin: Plugin, said: Said, console: Console) -> None:
     """One plugin: what it does, its hooks, its keys with what they are now."""
     console.print(f"[bold]{plugin.name}[/] ({plugin.origin}; {_state(plugin)})")
     console.print(Text(f"{inspect.getdoc(plugin.module) or ''}\n"))
@@ -142,9 +155,9 @@ def _place(plugin: Plugin) -> str:
     return os.path.relpath(file) if file else "none"
 
 
-def counted(rows: list[dict[str, Any]]) -> Counts:
-    """Rows of `rule_verdicts` → the counts by rule."""
+async def counted(look: Look, now: datetime) -> Said:
+    """What the store knows of the last 24 hours."""
     found: dict[str, dict[str, int]] = {}
-    for row in rows:
+    for row in await look.ask("rule_verdicts"):
         found.setdefault(row["rule"], {})[row["verdict"]] = row["times"]
-    return found
+    return Said(found, {f"{row['stage']}.{row['plugin']}": row for row in await look.broken(now - timedelta(days=1))})

@@ -13,6 +13,7 @@ from core.cli import catalogue
 from core.cli.frame import DEFAULT, ConfigFile, cli, loaded, out, warn, with_store
 from core.config import Configuration
 from core.hooks import Hooks
+from core.runtime import utc_now
 from core.store import Store, absolute
 
 
@@ -48,10 +49,10 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help="One plugin in full, such as filter.NAME.")] = None,
     config: ConfigFile = DEFAULT,
 ) -> None:
-    """Say which plugins are on, for which salons, and how often each rule said no; or show one in full, with its keys."""
+    """Say which plugins are on, for which salons, how often each rule said no, and what broke; or show one in full, with its keys."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
-        said = catalogue.counted(await store.look.ask("rule_verdicts"))
+        said = await catalogue.counted(store.look, utc_now())
         if name is None:
             catalogue.overview(hooks, found, said, out)
             return

@@ -14,12 +14,13 @@ import httpx
 from rich.console import Console
 
 from core import retry
+from core.blame import judged
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
 from core.http import make_client
 from core.ids import new_id
-from core.model import Address, Attempt, DeliveryStatus, Message, Notice, SendResult, Sent, Unclear
+from core.model import Address, Attempt, DeliveryStatus, Message, Notice, Retry, SendResult, Sent, Unclear
 from core.phones import mask, parse_phone
 from core.pipeline import route
 from core.pipeline.render import render
@@ -110,15 +111,14 @@ class SendTest:
                 "send", self.plugin, self.company, message=message, address=address, http=http, now=self.began
             )
         except Exception as error:
-            said = retry.judge(error)
-        detail = (said.id or "") if isinstance(said, Sent) else said.reason
-        self._say(4, "send", f"{type(said).__name__} {detail}".strip())
-        if not isinstance(said, Unclear):
+            said = judged(self.plugin, error)
+        self._say(4, "send", _told(said))
+        if not _may_be_there(said):
             await self._report(
                 row,
                 DeliveryStatus("sent", said.id) if isinstance(said, Sent) else DeliveryStatus("failed", reason=said.reason),
             )
-        if not isinstance(said, Sent | Unclear):
+        if not (isinstance(said, Sent) or _may_be_there(said)):
             raise VestnikError(f"{self.plugin.name} did not take it: {said.reason}")
         return said
 
@@ -146,7 +146,9 @@ class SendTest:
                 told = now.status
                 self._say(5, "delivery", f"{told} after {passed:.0f} s")
             if now.status == "failed":
-                raise VestnikError(f"{self.plugin.name}: the gateway took it and gave it up: {now.error or 'it says no more'}")
+                raise VestnikError(
+                    f"{self.plugin.name}: the gateway says that it was not delivered: {now.error or 'it says no more'}"
+                )
             if told in _OVER:
                 return
             if passed >= self.wait.total_seconds():
@@ -185,6 +187,20 @@ class SendTest:
         hour = self.began.replace(minute=0, second=0, microsecond=0)
         found: list[dict[str, Any]] = await self.store.look.ask("refused", since=hour)
         return sum(int(row["times"]) for row in found if row["source"] == self.plugin.short)
+
+
+def _may_be_there(said: SendResult) -> bool:
+    """Whether it may have been taken: its delivery may still be told."""
+    return isinstance(said, Unclear) or (isinstance(said, Retry) and said.within is not None)
+
+
+def _told(said: SendResult) -> str:
+    if isinstance(said, Sent):
+        return f"Sent {said.id or ''}".strip()
+    if isinstance(said, Retry) and said.within is not None:
+        span = f"{said.within.total_seconds():g} s"
+        return f"Retry: it may have been taken ({said.reason}); a server sends it again within {span}, while the gateway knows the repeat"
+    return f"{type(said).__name__} {said.reason}".strip()
 
 
 def _near(host: str) -> str:

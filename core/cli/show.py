@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from rich.console import Console
@@ -13,6 +15,8 @@ from rich.text import Text
 
 from core.phones import mask
 
+_INDENT = " " * 34
+_LEFT = ("sending", "sent", "delivered", "read", "unclear")  # with a text
 _ANY = 100_000  # columns: as wide as it likes
 _HEADINGS = {  # the names of the views, short enough for a terminal of 80 columns
     "event_type": "event",
@@ -26,47 +30,69 @@ _HEADINGS = {  # the names of the views, short enough for a terminal of 80 colum
     "total_sent": "sent",
     "last_at": "last",
     "over_at": "over",
+    "next_at": "next",
+    "created_at": "at",
 }
 _decoder = msgspec.json.Decoder()
 
 
-def story(events: list[dict[str, Any]], console: Console) -> None:
-    """`vestnik trace`: each event, each stage, plugin, verdict and time."""
+def story(events: list[dict[str, Any]], clock: Callable[[int | None], str], console: Console) -> None:
+    """`vestnik trace`: each event, oldest first, with each stage, plugin, verdict, time and text. `clock` is a salon's time zone, by its name."""
+    console.print(Text("Times are UTC; what is put off, is until a moment of the salon's own clock.\n"))
     for event in events:
-        record = f" of booking {event['external_id'] or event['record_id']}" if event["record_id"] is not None else ""
-        console.print(
-            f"[bold]{event['event_id']}[/]  {event['event_type']}{record}, salon {event['company_id']}, source {event['source']}"
-        )
-        console.print(
-            f"  {_time(event['created_at'])}  receive    stored"
-            + (f", came again {event['repeats']} times" if event["repeats"] else "")
-        )
-        for line in event["journal"]:
-            _line(line, console)
-        for message in event["notifications"]:
-            _message(message, console)
-        rule = f" by rule {event['rule']}" if event["rule"] else ""
-        reason = f": {event['reason']}" if event["reason"] else ""
-        console.print(f"  [bold]→ {event['status']}[/]{rule}{reason}\n")
+        _event(event, clock(event["company_id"]), console)
 
 
-def _line(line: dict[str, Any], console: Console) -> None:
-    plugin = f"{line['plugin']}: " if line["plugin"] else ""
-    console.print(f"  {_time(line['at'])}  {line['stage']:<10} {line['verdict']}  {plugin}{line['reason'] or ''}")
+def _event(event: dict[str, Any], clock: str, console: Console) -> None:
+    number = event["external_id"] or event["record_id"]
+    booking = f" of booking {number}" if number is not None else ""
+    console.print(Text(event["event_id"], style="bold"), end="")
+    console.print(Text(f"  {event['event_type']}{booking}, salon {event['company_id']}, source {event['source']}"))
+    again = f", came again {event['repeats']} times" if event["repeats"] else ""
+    _step(event["created_at"], "receive", f"stored{again}", console)
+    ids = {(row["notification_id"], row["transport"]): row["provider_message_id"] for row in event["notifications"]}
+    for line in event["journal"]:
+        sent = line["stage"] == "send" and line["verdict"] == "sent"
+        _line(line, ids.get((line["notification_id"], line["plugin"])) if sent else None, clock, console)
+    for message in event["notifications"]:
+        _message(message, console)
+    rule = f" by rule {event['rule']}" if event["rule"] else ""
+    reason = f": {event['reason']}" if event["reason"] else ""
+    console.print(Text.assemble("  ", (f"→ {event['status']}", "bold"), f"{rule}{reason}\n"))
+
+
+def _step(at: datetime, stage: str, said: str, console: Console) -> None:
+    console.print(Text(f"  {at:%Y-%m-%d %H:%M:%S}  {stage:<10} {said}".rstrip()))
+
+
+def _line(line: dict[str, Any], number: str | None, clock: str, console: Console) -> None:
     detail = _decoder.decode(line["detail"]) if line["detail"] else {}
+    until = f"until {by_clock(datetime.fromisoformat(detail['until']), clock)}" if "until" in detail else None
+    said = "; ".join(filter(None, (line["reason"], number and f"the gateway's id is {number}", until)))
+    plugin = ": ".join(filter(None, (line["plugin"], said)))
+    _step(line["at"], line["stage"], f"{line['verdict']}  {plugin}", console)
     for rule, verdict, reason in detail.get("verdicts", ()):
-        console.print(f"  {'':<8}    {'':<10}   {rule:<16} {verdict:<6} {reason}")
+        console.print(Text(f"{_INDENT}{rule:<16} {verdict:<6} {reason}".rstrip()))
 
 
 def _message(message: dict[str, Any], console: Console) -> None:
     times = [
-        f"{name.removesuffix('_at')} {_time(message[name])}" for name in ("sent_at", "delivered_at", "read_at") if message[name]
+        f"{name.removesuffix('_at')} {_cell(message[name])}" for name in ("sent_at", "delivered_at", "read_at") if message[name]
     ]
     error = f" ({message['error']})" if message["error"] else ""
     way = f"{message['channel']} over {message['transport']} to {mask(message['phone'])}"
-    console.print(
-        f"  {_time(message['created_at'])}  message    {message['notification_type']}, {way}: {message['status']}{error}  {', '.join(times)}"
-    )
+    said = f"{message['notification_type']}, {way}: {message['status']}{error}  {', '.join(times)}"
+    _step(message["created_at"], "message", said, console)
+    if message["message"]:
+        for text in message["message"].splitlines():
+            console.print(Text(f"{_INDENT}│ {text}".rstrip()))
+    elif message["status"] in _LEFT:
+        console.print(Text(f"{_INDENT}its text is not kept any more"))
+
+
+def by_clock(at: datetime, clock: str) -> str:
+    """`2025-08-21 10:00:00 (Europe/Moscow)`."""
+    return f"{at.astimezone(ZoneInfo(clock)):%Y-%m-%d %H:%M:%S} ({clock})"
 
 
 def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
@@ -74,7 +100,11 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
     _rows("Events of the last 24 hours", found["events"], console)
     _rows("Messages of the last 24 hours", found["notifications"], console)
     _rows("Rules that kept silent", found["rules"], console)
-    _rows("Refused requests (lost for ever)", found["refused"], console)
+    _rows("Put off for now", found["put_off"], console)
+    _rows("Plugins that broke in the last 24 hours", [_breakage(row) for row in found["broken"]], console)
+    _rows("Refused webhooks (lost for ever)", found["refused"], console)
+    _rows("Refused callbacks (most gateways repeat them for a while)", found["refused_callbacks"], console)
+    _rows("Callbacks that were of no use", found["callbacks"], console)
     _rows("Transports out of order", found["health"], console)
     alerts = [
         {
@@ -84,11 +114,9 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
         for row in found["alerts"]
     ]
     _rows("Alerts", alerts, console)
-    _rows(
-        "Parked events (vestnik replay)",
-        [{key: row[key] for key in ("event_id", "event_type", "record_id", "reason")} for row in found["parked"]],
-        console,
-    )
+    _rows("Parked events (vestnik replay)", [_parked(row) for row in found["parked"]], console)
+    unread = [{key: row[key] for key in ("event_id", "created_at", "source", "reason")} for row in found["unreadable"]]
+    _rows("Unreadable events, newest first (vestnik replay, once they can be read)", unread, console)
     dead = [
         {
             "event_id": row["event_id"],
@@ -110,6 +138,20 @@ def stats(found: dict[str, list[dict[str, Any]]], console: Console) -> None:
         for row in found["calls"]
     ]
     _rows("Позвоните клиенту", calls, console)
+
+
+def _breakage(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "plugin": f"{row['stage']}.{row['plugin']}", "times": row["times"], "last_at": row["last_at"], "for instance": row["event_id"],
+        "reason": row["reason"],
+    }  # fmt: skip
+
+
+def _parked(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "event_id": row["event_id"], "event_type": row["event_type"], "booking": row["external_id"] or row["record_id"],
+        "reason": row["reason"],
+    }  # fmt: skip
 
 
 def _rows(title: str, rows: list[dict[str, Any]], console: Console) -> None:
@@ -145,7 +187,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     return "" if value is None else str(value)
-
-
-def _time(value: datetime) -> str:
-    return f"{value:%H:%M:%S}"

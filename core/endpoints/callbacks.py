@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.blame import blame, silently
 from core.endpoints.requests import Problem, as_values, endpoint, log, refused
 from core.errors import Refused
 from core.pipeline.callback import Heard, read, store
@@ -28,8 +29,8 @@ async def callback(app: Vestnik, request: Request) -> Response:
     except Refused as error:
         raise await refused(app, plugin.short, error) from None
     except Exception as error:
-        log.warning("transport=%s outcome=unreadable reason=%s", plugin.short, type(error).__name__)
-        await store(app.run, plugin, Heard([]), payload, now, unreadable=f"{type(error).__name__}: {error}")
+        log.warning("transport=%s outcome=unreadable reason=%s", plugin.short, silently(plugin, error))
+        await store(app.run, plugin, Heard([]), payload, now, unreadable=blame(plugin, error, payload))
         return JSONResponse({"success": True})
     await store(app.run, plugin, heard, payload, now)
     app.run.work.set("callbacks")

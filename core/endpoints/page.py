@@ -57,7 +57,7 @@ def _row(row: dict[str, Any]) -> str:
     why = row["message"] or f"{rule}{row['told_error'] or row['reason'] or ''}"
     client = f"<br><span class=muted>{escape(mask(row['phone']) or '')}</span>" if row["phone"] else ""
     return (
-        f"<tr><td>{row['created_at']:%d.%m %H:%M:%S}</td><td>{escape(row['event_type'])} {row['record_id'] or ''}{client}</td>"
+        f"<tr><td>{row['created_at']:%d.%m %H:%M:%S}</td><td>{escape(row['event_type'])} {escape(str(row['external_id'] or row['record_id'] or ''))}{client}</td>"
         f"<td>{_STATUS.get(status, status)}{escape(where)}</td><td><pre>{escape(why)}</pre></td></tr>"
     )
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.blame import silently
 from core.errors import Refused, TooLong
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
@@ -212,7 +213,7 @@ class Callbacks:
             http = self.run.http(plugin.config_for(row.company_id))
             found = await self.run.hooks.ask_async("check", plugin, row.company_id, attempt=attempt, http=http)
         except Exception as error:
-            log.warning("plugin=%s outcome=asked_again_later reason=%s", plugin.name, type(error).__name__)
+            log.warning("plugin=%s outcome=asked_again_later reason=%s", plugin.name, silently(plugin, error))
             return None if isinstance(error, httpx.TransportError | TooLong) else False
         if not isinstance(found, DeliveryStatus):
             return False

@@ -99,7 +99,7 @@ class Departure:
         if judgement.held is not None:
             return self.end(row, "pending", now, judgement.held, due_at=now + retry.backoff(row.attempts + 1, self.run.chance))
         if isinstance(judgement.verdict, Deferred):
-            return self.end(row, "pending", now, f"{judgement.rule}: {judgement.verdict.reason}", due_at=judgement.verdict.until)
+            return self._put_off(row, now, f"{judgement.rule}: {judgement.verdict.reason}", judgement.verdict.until)
         if isinstance(judgement.verdict, Suppressed):
             return self._kept_back(row, judgement.rule, judgement.verdict, now)
         plugin = route.transport(self.run.hooks, row.transport, row.company_id)
@@ -157,6 +157,10 @@ class Departure:
             test=row.is_test,
             seen=before is not None,
         )
+
+    def _put_off(self, row: Notification, now: datetime, reason: str, until: datetime) -> Finish:
+        line = JournalLine(now, row.event_id, "send", "deferred", row.transport, reason, row.notification_id, rules.until(until))
+        return msgspec.structs.replace(self.end(row, "pending", now, reason, due_at=until), journal=(line,))
 
     def _kept_back(self, row: Notification, rule: str | None, verdict: Suppressed, now: datetime) -> Finish:
         status = "withheld" if verdict.withheld else "superseded" if verdict.client_knows else "failed"

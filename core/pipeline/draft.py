@@ -33,6 +33,9 @@ def draft(
     turn = waits.turn_at if waits and hop and (waits.transport, waits.account) == (hop.plugin.short, hop.account) else None
     if hop is None and status == "pending":
         error = "no transport carries a channel of [route]; switch one on"
+    deadline = retry.deadline_of(now, visit.visit_at if visit else None, matter.test)
+    if status == "pending" and error is None and not retry.fits(now, deadline) and row.status == "deferred" and row.rule:
+        error = f"its time is over: {row.rule} put it off ({row.reason})"  # it expires with these words
     return Notification(
         notification_id=_number_of(row.event_id) if event.text is not None else new_id("n_", now),
         event_id=row.event_id,
@@ -58,7 +61,7 @@ def draft(
         attempts=waits.attempts if waits else 0,
         due_at=max(now, waits.due_at) if waits and (waits.attempts or turn) else now,
         turn_at=turn,
-        deadline_at=retry.deadline_of(now, visit.visit_at if visit else None, matter.test),
+        deadline_at=deadline,
         created_at=now,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from core.errors import in_words
+from core.blame import blame
 from core.hooks import Answer, Hooks
 from core.model import Case, Deferred, Suppressed
 
@@ -62,7 +62,13 @@ def ask(hooks: Hooks, case: Case, now: datetime) -> Judgement:
 
 def detail(case: Case, judgement: Judgement) -> str:
     """The case and all verdicts, for the journal: enough to ask the rules again."""
-    return _encoder.encode({"verdicts": judgement.verdicts, "case": case}).decode()
+    until = {"until": judgement.verdict.until} if isinstance(judgement.verdict, Deferred) else {}
+    return _encoder.encode({"verdicts": judgement.verdicts, **until, "case": case}).decode()
+
+
+def until(at: datetime) -> str:
+    """The same for a message that waits."""
+    return _encoder.encode({"until": at}).decode()
 
 
 def _broken(said: Answer) -> bool:
@@ -70,7 +76,7 @@ def _broken(said: Answer) -> bool:
 
 
 def _why(said: Answer) -> str:
-    return in_words(said.error) if said.error is not None else f"answered {type(said.value).__name__}"
+    return blame(said.plugin, said.error) if said.error is not None else f"answered {type(said.value).__name__}"
 
 
 def _words(said: Answer) -> tuple[str, str]:

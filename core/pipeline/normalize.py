@@ -13,8 +13,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from core.blame import blame
 from core.config import Configuration
-from core.errors import in_words
 from core.hooks import Hooks
 from core.model import Booking, Event, Ignored, Later, Received, merge
 from core.store.rows import EventRow, Known
@@ -48,8 +48,9 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
             "normalize", plugin, row.company_id, received=received, salon=config.salon_of(row.company_id), http=http
         )
     except Exception as error:
-        log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, type(error).__name__)
-        return Broken(f"{plugin.name} could not read it: {in_words(error)}")
+        why = f"{plugin.name} could not read it: {blame(plugin, error, row.payload)}"
+        log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, why)
+        return Broken(why)
     if (
         isinstance(found, Event) and found.text is None and not config.serves(row.company_id)
     ):  # a text needs no salon, a booking does

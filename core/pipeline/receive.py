@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from core.errors import Refused, TooLong
+from core.blame import blame
+from core.errors import Refused
 from core.hooks import Hooks, Plugin
 from core.ids import LONGEST, number_of
 from core.model import Received, Reply, Request
@@ -27,17 +28,32 @@ def read(
     try:
         found = hooks.ask("receive", plugin, request=request, now=now)
         items = found.items if isinstance(found, Reply) else found
-        events = rows(plugin.short, [item for item in items if isinstance(item, Received)], now)
-        return events, found if isinstance(found, Reply) else None
+        wrong = _misfit(items)
+        if wrong is None:
+            return rows(plugin.short, [item for item in items if isinstance(item, Received)], now), found if isinstance(
+                found, Reply
+            ) else None
+        why = f"{plugin.name}.receive answered {wrong}"
     except Refused:
         raise
     except Exception as error:
-        number = event_id or f"evt_{uuid4().hex}"
-        log.warning("event=%s source=%s outcome=unreadable reason=%s", number, plugin.short, type(error).__name__)
-        text = request.body.decode("utf-8", "replace")
-        why = str(error) if isinstance(error, TooLong) else type(error).__name__  # another error's own text may hold the body
-        broken = Received(number, UNREADABLE, text, unreadable=f"{plugin.name} could not read it: {why}")
-        return rows(plugin.short, [broken], now), None
+        why = f"{plugin.name} could not read it: {blame(plugin, error, text(request))}"
+    number = event_id or f"evt_{uuid4().hex}"
+    log.warning("event=%s source=%s outcome=unreadable reason=%s", number, plugin.short, why)
+    return rows(plugin.short, [Received(number, UNREADABLE, text(request), unreadable=why)], now), None
+
+
+def text(request: Request) -> str:
+    """The body, whatever it is."""
+    return request.body.decode("utf-8", "replace")
+
+
+def _misfit(items: object) -> str | None:
+    """What is wrong with an answer: nothing of it is stored, and the body is kept."""
+    if not isinstance(items, list | tuple):
+        return f"{type(items).__name__}; return a list"
+    strange = next((item for item in items if not isinstance(item, Received)), None)
+    return None if strange is None else f"a list with {type(strange).__name__} in it; return a list of Received"
 
 
 def rows(

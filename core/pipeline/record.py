@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core import limits
-from core.errors import in_words
+from core.blame import blame
 from core.hooks import Plugin
 from core.log import masked
 from core.model import Outcome
@@ -84,7 +84,7 @@ class Recorders:
                     given = await self._given(plugin, outcome)
                     await self.run.hooks.ask_async("record", plugin, outcome.company_id, outcome=outcome, **given)
                 except Exception as error:
-                    why = in_words(error)
+                    why = blame(plugin, error)
                     log.warning("event=%s plugin=%s outcome=broken reason=%s", outcome.event_id, name, why)
                     lines.append(JournalLine(self.run.now(), outcome.event_id, "record", "broken", plugin.short, why))
                 if lines and (not waiting or len(lines) >= _LINES):

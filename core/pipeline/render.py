@@ -10,7 +10,7 @@ import logging
 
 from msgspec import Struct
 
-from core.errors import in_words
+from core.blame import blame
 from core.hooks import Answer, Hooks
 from core.model import Channel, Message, Notice
 
@@ -33,8 +33,9 @@ def render(hooks: Hooks, notice: Notice, channel: Channel) -> Rendered:
         if isinstance(said.value, dict):
             pieces = {**said.value, **pieces}
         else:
-            left_out.append(f"{said.plugin.name}: {_problem(said, dict)}")
-            log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, said.error or _problem(said, dict))
+            why = _problem(said, dict)
+            left_out.append(f"{said.plugin.name}: {why}")
+            log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, why)
     said_first = hooks.first("render", notice.salon.id, notice=notice, channel=channel, parts=pieces)
     if said_first is None:
         return Rendered(None, tuple(left_out), "no renderer answers; switch on [render.booking]")
@@ -46,7 +47,7 @@ def render(hooks: Hooks, notice: Notice, channel: Channel) -> Rendered:
 def _problem(said: Answer, wanted: type) -> str:
     """Why an answer is of no use."""
     if said.error is not None:
-        return in_words(said.error)
+        return blame(said.plugin, said.error)
     return (
         "wrote an empty text" if isinstance(said.value, wanted) else f"answered {type(said.value).__name__}, not {wanted.__name__}"
     )

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from core import retry
+from core.blame import judged, silently
 from core.failpoint import reach
 from core.model import Rejected, Retry, SendResult, Sent, Unclear
 from core.pipeline import outcomes
@@ -252,18 +252,10 @@ class Sender:
                 "send", plugin, company, message=leaving.message, address=leaving.address, http=http, now=self.run.now()
             )
         except Exception as error:
-            judged, said = retry.judge(error), type(error).__name__
-            if judged == Unclear(f"the transport broke: {said}") and (line := plugin.line(error)):
-                said = f"{said} in {line}"  # its own words may hold a phone, a token or a body
-                judged = Unclear(f"the transport broke: {said}")
-            log.warning(
-                "notification=%s plugin=%s outcome=%s reason=%s",
-                leaving.row.notification_id,
-                plugin.name,
-                type(judged).__name__,
-                said,
-            )
-            return judged
+            meant, why = judged(plugin, error), silently(plugin, error)
+            kind = type(meant).__name__
+            log.warning("notification=%s plugin=%s outcome=%s reason=%s", leaving.row.notification_id, plugin.name, kind, why)
+            return meant
         if isinstance(found, Sent | Retry | Rejected | Unclear):
             return found
         return Unclear(f"{plugin.name} answered {type(found).__name__}")

@@ -21,13 +21,16 @@ class AlertStore:
     async def note(
         self, alerts: Sequence[tuple[str, str]], messages: Sequence[Notification], now: datetime, every: timedelta
     ) -> bool:
-        """Note (key, text) pairs. Whether one of them is to be told now; then `messages` are stored in the same transaction."""
+        """Note (key, text) pairs. Whether one of them is to be told now; then `messages` are stored in the same transaction.
+
+        A key is what the alert is about, and " #" and its reason, where that makes it another one.
+        """
         return bool((await self._work.submit(self._note, [(list(alerts), list(messages), now, every)]))[0])
 
     async def _note(self, tx: Tx, asked: list[Any]) -> list[bool]:
         answers = []
         for alerts, messages, now, every in asked:
-            rows = [{"key": key, "text": text} for key, text in alerts]
+            rows = [{"key": key, "text": text, "about": key.partition(" #")[0]} for key, text in alerts]
             await tx.fetch("note_alerts", rows, now=now, quiet=now - _QUIET)
             told = await tx.fetch("tell_alerts", rows, now=now, before=now - every)
             if told and messages:

@@ -150,3 +150,8 @@ class Inbox:
         """Make decided events undecided again."""
         found = await self._work.submit(statement("replay_events"), [{"key": key, "record": record, "now": now}])
         return found[0]  # type: ignore[no-any-return]
+
+    async def hurry(self, key: str, record: int | None, now: datetime) -> list[Any]:
+        """Have the rules asked now about events that were put off; which they are."""
+        found = await self._work.submit(statement("hurry_events"), [{"key": key, "record": record, "now": now}])
+        return found[0]  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.store.lane import Lane
 from core.store.tx import statement
 from core.store.values import when
 
+_RENDERERS = re.compile(r"(?:^|; )render\.(\w+): ([^;]+)")
 _BATCH = 500  # rows deleted in one transaction, so that nobody waits for the broom
 
 
@@ -31,6 +33,16 @@ class Look:
             event["journal"] = await self.ask("journal_of_event", event=event["event_id"])
             event["notifications"] = await self.ask("notifications_of_event", event=event["event_id"])
         return events
+
+    async def broken(self, since: datetime) -> list[dict[str, Any]]:
+        """The plugins that broke, most often first: `stage`, `plugin`, `times`, and of the last time `last_at` and `reason`; `event_id` is one of them."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in sorted(await self.ask("broken", since=since), key=lambda row: row["last_at"], reverse=True):
+            named = _RENDERERS.findall(row["reason"]) if row["stage"] == "render" else [(row["plugin"], row["reason"])]
+            for plugin, reason in named:
+                known = found.setdefault((row["stage"], plugin), {**row, "plugin": plugin, "reason": reason, "times": 0})
+                known["times"] += row["times"]
+        return sorted(found.values(), key=lambda row: -row["times"])
 
     async def to_call(self, now: datetime, most: int = 50) -> list[dict[str, Any]]:
         """«Позвоните клиенту»: cancellations and new times that did not get through."""

@@ -65,7 +65,11 @@ class Told(Struct, frozen=True):
 
     @property
     def why(self) -> str | None:
-        """Why nothing left, "rule: reason"; `None` where something did."""
+        """Why nothing left; `None` where something did.
+
+        "rule: reason" where a rule says why, else the reason alone ("no phone"); what went wrong with a message stands behind it, and
+        a status alone where nobody gave a reason.
+        """
         if self.texts:
             return None
         said = [self.reason, *(row.error or row.status for row in self.messages)]

@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 from msgspec import Struct
+
+from plugins.source._yclients_owed import Owed
 
 log = logging.getLogger("vestnik.yclients_operator")
 DELIVERED, LOST, PASSED_ON, REFUSED = 1, 2, 8, 16  # доставлено, не доставлено, передано оператору, отклонено оператором
@@ -29,11 +32,22 @@ class Way(Struct):
 
 
 class Reports:
-    """`tell` never waits. What could not be told after five tries, or by the end of the process, is lost, and the log says so."""
+    """`tell` never waits. What could not be told after five tries is lost, and the log says so.
+
+    What is not told when the process ends, stays in the file of `keep`; without one it is lost as well.
+    """
 
     def __init__(self) -> None:
+        self._owed: Owed | None = None
         self._ways: dict[str, Way] = {}
         self._last: dict[tuple[str, str], int] = {}  # (address, id) → what was told, or is about to be
+
+    def keep(self, path: Path) -> list[tuple[str, str, int]]:
+        """Keep what is owed in this file from now on. What an earlier process left there: address, id, status; nothing the second time."""
+        if self._owed is not None:
+            return []
+        self._owed = Owed(path)
+        return [(address, number, status) for (address, number), status in self._owed.owed.items()]
 
     def tell(self, address: str, number: str, status: int, http: httpx.AsyncClient, token: str) -> None:
         way = self._ways.setdefault(address, Way({}))
@@ -43,13 +57,15 @@ class Reports:
             log.warning("outcome=not_reported reason=%d statuses wait already", _MOST)
             return
         self._last[address, number] = way.waiting[number] = status
+        if self._owed is not None:
+            self._owed.add(address, number, status)
         if len(self._last) > _REMEMBERED:
             del self._last[next(iter(self._last))]
         if way.task is None:
             way.task = asyncio.create_task(self._work(address, way, http, token), name="statuses for YCLIENTS")
 
     async def stop(self) -> None:
-        """What can be told quickly is; the rest is lost."""
+        """What can be told quickly is; the rest waits for the next process, or is lost."""
         tasks = [way.task for way in self._ways.values() if way.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_WITHIN)
@@ -59,7 +75,11 @@ class Reports:
                 with contextlib.suppress(asyncio.CancelledError):
                     await way.task
             if way.waiting:
-                log.warning("outcome=not_reported count=%d reason=the process ends", len(way.waiting))
+                outcome = "not_reported" if self._owed is None else "reported_later"
+                log.warning("outcome=%s count=%d reason=the process ends", outcome, len(way.waiting))
+        if self._owed is not None:
+            self._owed.close()
+            self._owed = None
         self._ways.clear()
         self._last.clear()
 
@@ -90,6 +110,8 @@ class Reports:
         for number, status in statuses.items():
             if way.waiting[number] == status:  # else something newer is to be told
                 del way.waiting[number]
+                if self._owed is not None:
+                    self._owed.done(address, number, status)
         return True
 
 

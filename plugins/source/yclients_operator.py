@@ -2,7 +2,8 @@
 
 In YCLIENTS: an app of the kind "Чат-боты и СМС-агрегаторы", `url_operator` = `https://…/webhook/yclients_operator?secret=…&salon=962302`
 (`salon` may be left out; the message then belongs to no branch). The texts leave as they are, over `[route]`; what became of each goes
-back to its `delivery_callback_url`, so YCLIENTS shows it and knows whether to try its next channel. https://developers.yclients.com
+back to its `delivery_callback_url`, so YCLIENTS shows it and knows whether to try its next channel; what it has not taken yet stands in
+the file `owed` and is told after a restart, with the next outcome. https://developers.yclients.com
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -46,6 +48,7 @@ _ATTEMPTED = {"sent": PASSED_ON, "delivered": DELIVERED, "read": DELIVERED, "fai
 class Config(Settings, frozen=True):
     secret: str | None = None  # travels as ?secret=… in url_operator, or as the key that YCLIENTS bears; "none": open on purpose
     partner_token: str = ""  # our key at YCLIENTS: it goes with each status; a request that bears it is taken, too
+    owed: Path = Path("yclients_operator.owed")  # statuses that YCLIENTS has not taken yet; seen from config.toml
     callback_to: tuple[str, ...] = ("https://yclients.com/", "https://api.yclients.com/")  # statuses go nowhere else
 
     def __post_init__(self) -> None:
@@ -82,6 +85,8 @@ async def normalize(received: Received, salon: Salon) -> Event | Ignored:
 
 @hookimpl
 async def record(outcome: Outcome, received: Received | None, http: httpx.AsyncClient, config: Config) -> None:
+    for left in _reports.keep(config.owed):  # by a process that was killed, or ended while YCLIENTS was away
+        _tell(*left, outcome.event_id, http, config)
     status = _ATTEMPTED.get(outcome.status) if outcome.channel else _DECIDED.get(outcome.status)
     if status is None or outcome.next or received is None:  # `next`: another channel is tried, so it is not over
         return
@@ -89,15 +94,19 @@ async def record(outcome: Outcome, received: Received | None, http: httpx.AsyncC
     address, number = order.get("delivery_callback_url"), order.get("id")
     if not address or not number:
         return
-    if not str(address).startswith(config.callback_to):
-        log.warning("event=%s outcome=not_reported reason=its delivery_callback_url is none of callback_to", outcome.event_id)
-        return
-    _reports.tell(str(address), str(number), status, http, config.partner_token)
+    _tell(str(address), str(number), status, outcome.event_id, http, config)
 
 
 @hookimpl
 async def shutdown() -> None:
     await _reports.stop()
+
+
+def _tell(address: str, number: str, status: int, event: str, http: httpx.AsyncClient, config: Config) -> None:
+    if address.startswith(config.callback_to):
+        _reports.tell(address, number, status, http, config.partner_token)
+    else:
+        log.warning("event=%s outcome=not_reported reason=its delivery_callback_url is none of callback_to", event)
 
 
 def _prove(request: Request, config: Config) -> None:

@@ -94,6 +94,12 @@ WHERE (event_id = :key OR record_id = :record) AND payload IS NOT NULL AND statu
   AND NOT (event_type = 'unreadable' AND status = 'processed') -- read again: its events are rows of their own
 RETURNING event_id, event_type, company_id, record_id
 
+-- hurry_events --
+-- What waits is asked about now.
+UPDATE webhook_events SET due_at = :now
+WHERE (event_id = :key OR record_id = :record) AND status = 'deferred' AND due_at > :now AND (lease_until IS NULL OR lease_until < :now)
+RETURNING event_id
+
 -- item_of_event --
 SELECT event_type, payload, company_id, record_id, external_id, is_test FROM webhook_events WHERE event_id = :event
 

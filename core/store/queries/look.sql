@@ -5,7 +5,13 @@ SELECT * FROM webhook_stats_24h ORDER BY event_type
 SELECT * FROM notification_stats_24h ORDER BY notification_type
 
 -- rule_stats --
-SELECT rule, COUNT(*) AS times FROM webhook_events WHERE created_at >= @yesterday AND rule IS NOT NULL AND NOT is_test GROUP BY rule ORDER BY times DESC
+SELECT rule, COUNT(*) AS times FROM webhook_events
+WHERE created_at >= @yesterday AND status = 'suppressed' AND rule IS NOT NULL AND NOT is_test GROUP BY rule ORDER BY times DESC
+
+-- put_off --
+-- What waits at this moment, by who wants it to; in the words of its index.
+SELECT rule, COUNT(*) AS times, MIN(due_at) AS next_at FROM webhook_events
+WHERE status IN ('received', 'deferred') AND claims >= 0 AND status <> 'received' AND rule IS NOT NULL AND NOT is_test GROUP BY rule ORDER BY times DESC
 
 -- rule_verdicts --
 -- Every rule is asked, but one names the reason: here each counts that said "no" or "later" to an event.
@@ -13,6 +19,26 @@ SELECT @item(v.value, 0) AS rule, @item(v.value, 1) AS verdict, COUNT(DISTINCT j
 FROM journal j JOIN webhook_events e ON e.event_id = j.event_id AND NOT e.is_test, @each(j.detail, verdicts) AS v
 WHERE j.at >= @yesterday AND j.detail IS NOT NULL AND @item(v.value, 1) IN ('no', 'later')
 GROUP BY 1, 2
+
+-- broken --
+-- The plugins that broke, by what the pipeline says of them in the journal and on events; `render` is named within its reason.
+SELECT 'filter' AS stage, @item(v.value, 0) AS plugin, @item(v.value, 2) AS reason, COUNT(DISTINCT j.event_id) AS times,
+       MAX(j.at) AS last_at, MAX(j.event_id) AS event_id
+FROM journal j, @each(j.detail, verdicts) AS v
+WHERE j.at >= :since AND j.detail IS NOT NULL AND @item(v.value, 1) = 'broken' GROUP BY 1, 2, 3
+UNION ALL
+SELECT 'source', source, reason, COUNT(*), MAX(created_at), MAX(event_id) FROM webhook_events
+WHERE created_at >= :since AND status IN ('unreadable', 'parked')
+  AND (reason LIKE 'source.% could not read it: %' OR reason LIKE 'source.%.receive answered %' OR reason LIKE 'source.%.normalize%')
+GROUP BY source, reason
+UNION ALL
+SELECT stage, plugin, reason, COUNT(*), MAX(at), MAX(event_id) FROM journal
+WHERE at >= :since AND ((stage = 'send' AND (reason LIKE 'the transport broke: %' OR reason LIKE 'send.% answered %'))
+                        OR (stage = 'record' AND verdict = 'broken'))
+GROUP BY stage, plugin, reason
+UNION ALL
+SELECT 'render', NULL, reason, COUNT(*), MAX(at), MAX(event_id) FROM journal
+WHERE at >= :since AND stage = 'send' AND reason LIKE '%render.%: %' GROUP BY reason
 
 -- refused --
 SELECT source, SUM(count) AS times FROM refusals WHERE hour >= :since GROUP BY source
@@ -27,6 +53,9 @@ ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 
 -- parked_events --
 SELECT * FROM webhook_events WHERE status = 'parked' ORDER BY created_at DESC, id DESC LIMIT :most
+
+-- unreadable_events --
+SELECT * FROM webhook_events WHERE status = 'unreadable' ORDER BY created_at DESC, id DESC LIMIT :most
 
 -- to_call --
 -- A cancellation or a new time that did not get through: the last row of each such message, while the visit is not long over.
@@ -43,6 +72,14 @@ ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 
 -- callbacks_since --
 SELECT status, COUNT(*) AS times FROM callbacks WHERE transport = :transport AND created_at >= :since GROUP BY status
+
+-- odd_callbacks --
+-- Proven, and of no use: no transport could read them, or nobody knows their message.
+SELECT transport, CASE WHEN status = 'unreadable' THEN 'cannot be read' ELSE 'about no message of ours' END AS what,
+       COUNT(*) AS times, MAX(created_at) AS last_at
+FROM callbacks
+WHERE created_at >= :since AND (status IN ('unreadable', 'unmatched') OR reason = 'no message has this id')
+GROUP BY 1, 2 ORDER BY 1, 2
 
 -- event_of_key --
 SELECT * FROM webhook_events WHERE event_id = :key OR record_id = :record ORDER BY id DESC LIMIT :most

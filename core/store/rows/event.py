@@ -32,6 +32,7 @@ class EventRow(Struct, frozen=True):
     claims: int
     token: int
     created_at: datetime
+    reason: str | None = None
 
     @property
     def key(self) -> Key | None:
@@ -43,7 +44,7 @@ def event_row(row: Mapping[str, Any]) -> EventRow:
     return EventRow(
         row["id"], row["event_id"], row["source"], row["event_type"], row["company_id"], row["record_id"], row["external_id"], row["digest"],
         row["payload"], row["status"], row["rule"], bool(row["is_test"]), bool(row["is_import"]), row["attempts"], row["claims"],
-        row["lease_token"], time_of(row["created_at"]),
+        row["lease_token"], time_of(row["created_at"]), row["reason"],
     )  # fmt: skip
 
 

@@ -34,7 +34,10 @@ ALERT = {
 
 def shown(terminal: bool, **found: Any) -> str:
     """As the command prints it, 80 columns wide."""
-    parts = ("events", "notifications", "rules", "refused", "health", "alerts", "parked", "dead", "calls")
+    parts = (
+        "events", "notifications", "rules", "put_off", "broken", "refused", "refused_callbacks", "callbacks", "health", "alerts", "parked",
+        "unreadable", "dead", "calls",
+    )  # fmt: skip
     file = io.StringIO()
     show.stats(
         {name: found.get(name, []) for name in parts},

@@ -20,11 +20,15 @@ MANY = 20_000
 LARGE = ("webhook_events", "appointments_cache", "booking_notifications", "journal", "contacts", "callbacks")
 # They are about all that waits, and read nothing else.
 OF_THE_QUEUE = {
-    "orphan_events", "orphan_notifications", "renew_events", "renew_notifications", "release_events", "release_notifications", "waiting",
+    "orphan_events", "orphan_notifications", "renew_events", "renew_notifications", "release_events", "release_notifications", "waiting", "put_off",
 }  # fmt: skip
 # Asked rarely: every body is searched for a phone; the last few by id; when a salon's last webhook came, where a poll knew more.
 OF_ALL = {"erase_events", "erase_notifications", "erase_callbacks", "latest_events", "last_webhook"}
-FEW = {"webhook_events_parked", "booking_notifications_unheard"}  # what went wrong: such an index may be read as a whole
+FEW = {
+    "webhook_events_parked",
+    "webhook_events_unreadable",
+    "booking_notifications_unheard",
+}  # what went wrong: such an index may be read as a whole
 SMALL = {"alerts", "binding_tokens", "refusals", "transport_health", "webhook_stats_24h", "notification_stats_24h"}
 NAMES = sorted(sql.queries("sqlite").keys() - OF_THE_QUEUE - OF_ALL)
 

@@ -18,6 +18,7 @@ from core.errors import ConfigError
 from core.testing import SALON
 from plugins.source import _yclients_reports as reports
 from plugins.source import yclients_operator as source
+from plugins.source._yclients_owed import Owed
 
 BODY = json.loads((Path(__file__).parents[2] / "payloads/yclients/sms_operator_send_request.json").read_text(encoding="utf-8"))
 STATUS = json.loads((Path(__file__).parents[2] / "payloads/yclients/sms_operator_status_callback.json").read_text(encoding="utf-8"))
@@ -262,3 +263,91 @@ def test_only_so_many_wait(caplog: pytest.LogCaptureFixture, monkeypatch: pytest
     report(yclients, story)
     assert [entry for told in yclients.told for entry in told] == [("1", 1), ("2", 1)]
     assert [record.getMessage() for record in caplog.records] == ["outcome=not_reported reason=2 statuses wait already"]
+
+
+# --- what is owed outlives the process
+
+
+def owing(path: Path, story: Callable[[reports.Reports, Tell], Any], yclients: Yclients) -> None:
+    """A process with a file: `story(reports, tell)`, then it is stopped."""
+
+    async def run() -> None:
+        kept = reports.Reports()
+        async with httpx.AsyncClient(transport=httpx.MockTransport(yclients)) as http:
+
+            def tell(number: str, status: int) -> None:
+                kept.tell(ADDRESS, number, status, http, "ours")
+
+            await story(kept, tell)
+            await quiet()
+            await kept.stop()
+
+    asyncio.run(run())
+
+
+def test_a_killed_process_leaves_what_it_owes(tmp_path: Path) -> None:
+    """It died with one status told, one open and one that has changed; the next one is given the latest of each, and the file is gone after."""
+    path, yclients = tmp_path / "owed", Yclients()
+
+    async def dies(kept: reports.Reports, tell: Tell) -> None:
+        assert kept.keep(path) == []
+        tell("1", reports.DELIVERED)
+        await quiet()
+        yclients.open.clear()
+        tell("2", reports.PASSED_ON)
+        await quiet()
+        tell("2", reports.DELIVERED)
+        tell("3", reports.PASSED_ON)
+        with path.open("ab") as file:
+            file.write(b'["https://yclients.com/", "4"')  # torn
+        (tmp_path / "killed").write_bytes(path.read_bytes())
+        yclients.open.set()
+
+    owing(path, dies, yclients)
+    assert not path.exists()
+    (tmp_path / "killed").rename(path)
+    again = Yclients()
+
+    async def lives(kept: reports.Reports, tell: Tell) -> None:
+        left = kept.keep(path)
+        assert left == [(ADDRESS, "2", reports.DELIVERED), (ADDRESS, "3", reports.PASSED_ON)]
+        assert kept.keep(path) == []
+        for _, number, status in left:
+            tell(number, status)
+
+    owing(path, lives, again)
+    assert again.told == [[("2", 1), ("3", 8)]]
+    assert not path.exists()
+
+
+def test_an_end_while_yclients_is_away_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Stopped well with a status open: the log says that it comes later, and the next process finds it."""
+    path, yclients = tmp_path / "owed", Yclients()
+
+    async def ends(kept: reports.Reports, tell: Tell) -> None:
+        yclients.open.clear()
+        kept.keep(path)
+        tell("1", reports.DELIVERED)
+
+    owing(path, ends, yclients)
+    assert [record.getMessage() for record in caplog.records] == ["outcome=reported_later count=1 reason=the process ends"]
+    assert Owed(path).owed == {(ADDRESS, "1"): reports.DELIVERED}
+
+
+def test_processes_do_not_share_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The second one takes a file beside it; a folder that is not there costs only the keeping, and is said once."""
+    first, second = Owed(tmp_path / "owed"), Owed(tmp_path / "owed")
+    first.add(ADDRESS, "1", 8)
+    second.add(ADDRESS, "2", 8)
+    second.close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["owed", "owed.1"]
+    first.done(ADDRESS, "1", 8)
+    first.close()
+    (tmp_path / "owed.1").rename(tmp_path / "owed")
+    assert Owed(tmp_path / "owed").owed == {(ADDRESS, "2"): 8}
+    nowhere = Owed(tmp_path / "none" / "owed")
+    nowhere.add(ADDRESS, "1", 8)
+    nowhere.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"path={tmp_path}/none/owed outcome=not_kept reason=No such file or directory; a kill loses statuses that are owed to YCLIENTS"
+    ]

@@ -1,0 +1,127 @@
+"""A plugin that always breaks: `stats` and `plugins` say how often, and trace and log say where, in the same words."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Clock, Driver, body, drive, settings
+from tests.test_cli import PLAIN, cells, vestnik, written
+
+HEAD = "from core import Channel, Message, Received, Settings, Sent, hookimpl\n\n@hookimpl\n"
+BROKEN = {
+    "source/crm.py": HEAD + "def receive(request):\n    return request.query['id']\n\n@hookimpl\nasync def normalize(received):\n    {}['when']\n",
+    "filter/vip.py": HEAD + "def filter(case):\n    return {}['vip']\n",
+    "render/footer.py": HEAD + "def parts(notice):\n    return 1 / 0\n",
+    "send/kurier.py": HEAD.replace("\n\n", "\n\nTAKEN = []\n\n") + "def channel():\n    return Channel('whatsapp')\n\n@hookimpl\nasync def send(message):\n    TAKEN.append(message)\n    if len(TAKEN) % 2:\n        raise KeyError(message.text)\n    return Sent('k7')\n",
+    "record/ledger.py": HEAD + "async def record(outcome):\n    raise ValueError('the file is full')\n",
+}  # fmt: skip
+ON = """
+[plugins]
+path = ["mine"]
+[source.crm]
+[filter.vip]
+[render.footer]
+[record.ledger]
+[send.kurier]
+"""
+
+
+def with_plugins(folder: Path, database_url: str) -> dict[str, Any]:
+    """All of them on, in the app and in `config.toml`."""
+    for name, text in BROKEN.items():
+        file = folder / "mine" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    plain = PLAIN.replace("[send.console]\n", "").replace("[server]", f'[database]\nurl = "{database_url}"\n[server]')
+    written(folder, plain + ON)
+    tables: dict[str, Any] = {name: {name2: {}} for name, name2 in (pair.removesuffix(".py").split("/") for pair in BROKEN)}
+    tables["send"]["console"] = None
+    return settings(database_url, plugins={"path": [str(folder / "mine")]}, **tables)
+
+
+def test_whatever_breaks_is_counted_and_named(tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A plugin of each stage, some of them at every second message: how often, and the sentence with its file and line; neither a phone nor the text in any of them."""
+    raw, now = with_plugins(tmp_path, database_url), datetime.now(UTC)
+
+    async def story(app: Driver) -> None:
+        for number in (1, 2, 3, 4):
+            found = body("record_create_discount50", id=number, resource_id=number, date="2099-08-21 14:30:00")
+            told = await app.tell({**found, "data": {**found["data"], "datetime": "2099-08-21T14:30:00+03:00"}})
+            (message,) = told["notifications"]
+            noted = "vip abstained: KeyError: 'vip' in vip.py:5; render.footer: ZeroDivisionError: division by zero in footer.py:5"
+            assert message["error"] == ("the transport broke: KeyError in kurier.py:13" if number % 2 else noted)
+            read = await app.tell(b"{}", path="/webhook/crm")
+            assert (read["status"], read["reason"]) == (
+                "unreadable", "source.crm could not read it: KeyError: 'id' in crm.py:5"
+            )  # fmt: skip
+
+    with caplog.at_level(logging.INFO, "vestnik"):
+        drive(raw, tmp_path, story, clock=Clock(now))
+    for said in (
+        "outcome=unreadable reason=source.crm could not read it: KeyError: 'id' in crm.py:5",
+        "plugin=filter.vip outcome=broken reason=KeyError: 'vip' in vip.py:5",
+        "plugin=render.footer outcome=left_out reason=ZeroDivisionError: division by zero in footer.py:5",
+        "plugin=send.kurier outcome=Unclear reason=KeyError in kurier.py:13",
+        "plugin=record.ledger outcome=broken reason=ValueError: the file is full in ledger.py:5",
+    ):
+        assert said in caplog.text
+    assert re.search(r"event=evt_\w+ source=crm outcome=unreadable", caplog.text)
+    code, out, err = vestnik(tmp_path, "stats")
+    assert (code, err) == (0, "")
+    _, _, rest = out.partition("Plugins that broke in the last 24 hours\n")
+    rows = {row[0]: (row[1], row[4]) for row in cells(rest.partition("└")[0])}
+    assert rows == {
+        "filter.vip": ("4", "abstained: KeyError: 'vip' in vip.py:5"),
+        "source.crm": ("4", "source.crm could not read it: KeyError: 'id' in crm.py:5"),
+        "render.footer": ("2", "ZeroDivisionError: division by zero in footer.py:5"),
+        "send.kurier": ("2", "the transport broke: KeyError in kurier.py:13"),
+        "record.ledger": (str(rows["record.ledger"][0]), "ValueError: the file is full in ledger.py:5"),
+    }
+    assert int(rows["record.ledger"][0]) >= 4
+    assert not re.search("записаны|9000000088", out)
+    code, out, _ = vestnik(tmp_path, "plugins", "filter.vip")
+    assert re.search(
+        r"^In the last 24 hours: broke 4 times, last at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: abstained: KeyError: 'vip' in vip.py:5 "
+        r"\(vestnik trace evt_\w+\)\.$",
+        out,
+        re.MULTILINE,
+    )
+    code, out, _ = vestnik(tmp_path, "plugins", "record.metrics")
+    assert (code, "broke" in out) == (0, False)
+    code, out, err = vestnik(tmp_path, "send-test", "+79000000088", "--wait", "1s")
+    assert "4. send: Unclear the transport broke: KeyError in kurier.py:13\n" in out
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Received('e', 't', '{}')", "source.crm.receive answered Received; return a list"),
+        ("None", "source.crm.receive answered NoneType; return a list"),
+        ("{'id': 1}", "source.crm.receive answered dict; return a list"),
+        ("[Received('e', 't', '{}'), {}]", "source.crm.receive answered a list with dict in it; return a list of Received"),
+        ("Reply(({},))", "source.crm.receive answered a list with dict in it; return a list of Received"),
+        ("int(request.body)", "source.crm could not read it: ValueError in crm.py:5"),  # its words would quote the body
+    ],
+)
+def test_what_receive_answers(
+    play: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: str, said: str
+) -> None:
+    """Whatever is no list of items: the body is kept, and the log says the event and the mend."""
+    (tmp_path / "source").mkdir()
+    text = f"from core import Event, Received, Reply, hookimpl\n\n@hookimpl\ndef receive(request):\n    return {answer}\n"
+    text += "\n@hookimpl\nasync def normalize(received):\n    return Event('created')\n"
+    (tmp_path / "source" / "crm.py").write_text(text, encoding="utf-8")
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(b"the words of a client, as they came", path="/webhook/crm")
+        assert (told["status"], told["reason"], told["payload"]) == ("unreadable", said, "the words of a client, as they came")
+        assert f"event={told['event_id']} source=crm outcome=unreadable reason={said}" in caplog.text
+
+    play(story, plugins={"path": ["."]}, source={"crm": {}})
