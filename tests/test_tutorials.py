@@ -49,7 +49,7 @@ def account() -> Any:
 
 
 BROKEN: list[tuple[str, str, str, str, Callable[[ModuleType], type], str, tuple[Any, ...]]] = [
-    ("1-rule", "filter/staff_tells.py", " or staff is None", "", contracts.rule, "is_pure", ()),
+    ("1-rule", "filter/staff_tells.py", " or staff is None", "", contracts.rule, "speaks", ()),
     ("2-renderer", "render/bonus.py", "if points else {}", "if points else {'bonus': 'None баллов'}", contracts.renderer, "says_only_what_it_knows", ()),
     ("3-transport", "send/pigeon.py", 'content={"bad_text": "Pigeon does not accept the text"},', "", lambda plugin: contracts.transport(plugin, account()), "answer_is_judged", ("error.bad_text.json",)),
     ("4-source", "source/tables.py", ", found.changed.isoformat())", ")", lambda plugin: contracts.source(plugin, bodies=EXAMPLES / "tests/bodies/source_tables"), "the_same_event_has_the_same_key", ()),

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from core import units
+from core.config.tables import STAGES
 from core.errors import ConfigError
 from core.log import keep_secret
 
@@ -45,6 +46,12 @@ def _beside(found: T, folder: Path) -> T:
 
 
 _UNSET: Any = object()
+_LEAVE_OUT = "add `optional = true` to leave the key at its default"
+
+
+def _is_plugins(place: str) -> bool:
+    """Whether the table is a plugin's: "filter.vip", "salon.5.filter.vip"."""
+    return re.sub(r"^salon\.\d+\.", "", place).partition(".")[0] in STAGES
 
 
 def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, str]) -> Any:
@@ -56,9 +63,8 @@ def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str,
             return found
         if value.get("optional"):
             return _UNSET
-        raise ConfigError(
-            f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or switch the table off with `enabled = false`"
-        )
+        way = "switch the table off with `enabled = false`" if _is_plugins(place) else _LEAVE_OUT
+        raise ConfigError(f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or {way}")
     return value
 
 
@@ -78,6 +84,9 @@ _KINDS = {
     "array": "a list",
     "object": "a table",
     "float": "a number",
+    "date": "a date",
+    "time": "a time of day",
+    "datetime": "a date and time",
 }
 
 
@@ -88,6 +97,8 @@ def _plain(text: str, settings: type[Struct]) -> str:
     if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
         allowed = _words(settings, key.partition("[")[0].partition(".")[0])
         return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
+    if re.match(r"Expected `str\b.*, got `(date|time|datetime)`", message):  # TOML has them bare
+        message += "; put it in quotes"
     message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)
     return f"{key}: {lower(message)}" if key else lower(message)
 

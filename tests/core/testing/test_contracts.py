@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -15,7 +17,8 @@ import pytest
 
 import core
 from core import InboundMessage, Sent
-from core.testing import a_case, an_attempt, contracts, load
+from core.testing import NOON, a_booking, a_case, an_attempt, contracts, load
+from tests.inside import pytest_in
 
 ROOT = Path(__file__).parents[3]
 Write = Callable[..., ModuleType]
@@ -100,12 +103,12 @@ def test_the_first_line_is_missed(write: Write) -> None:
             "return Suppressed(str(SEEN.append(1) or len(SEEN)))",
             "filter.odd.filter: answered Suppressed(reason='",
         ),
-        ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'staff' in line 8; not everything is always known: look before you take; it was given case=Case("),
+        ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'name' in line 8; not everything is always known: look before you take; it was given case=Case("),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
     """Another answer than a verdict, no reason, a memory, a gap in the booking that it did not think of."""
-    found = fails(contracts.rule(write("filter", "SEEN = []\n" + RULE.format(code))), "is_pure")
+    found = fails(contracts.rule(write("filter", "SEEN = []\n" + RULE.format(code))), "speaks")
     assert found.startswith(said)
     assert ("to the same case; keep nothing between two calls" in found) == ("SEEN" in code)
 
@@ -113,7 +116,7 @@ def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
 def test_a_rule_that_waits_in_the_past(write: Write) -> None:
     """A delay ends later than now."""
     code = "@hookimpl\ndef filter(case, now):\n    return Deferred(now, 'not yet')\n"
-    said = fails(contracts.rule(write("filter", code)), "is_pure")
+    said = fails(contracts.rule(write("filter", code)), "speaks")
     assert said.startswith("filter.odd.filter: waits until 2026-08-20")
     assert said.endswith(" already; return None once it is over")
 
@@ -126,6 +129,62 @@ def test_a_rule_that_lets_nothing_pass(write: Write) -> None:
         "whatever it does not mean, or give the suite `config` or a case it `passes`"
     )
     contracts.rule(plugin, passes=a_case(type="booking_updated"))().test_lets_a_plain_booking_pass()
+
+
+def test_a_rule_that_never_speaks(write: Write) -> None:
+    """A suite that has heard nothing of a rule has tried nothing: it asks for keys, a case or a moment."""
+    listed = "class Config(Settings, frozen=True):\n    names: tuple[str, ...] = ()  # whom it knows\n"
+    plugin = write(
+        "filter",
+        listed
+        + RULE.format(
+            "return Suppressed('no') if case.booking and case.booking.staff and case.booking.staff.name in config.names else None"
+        ).replace("(case)", "(case, config)"),
+    )
+    assert fails(contracts.rule(plugin), "speaks") == (
+        "filter.odd.filter: answered None to all 3100 cases of the suite, so nothing of it is tried; give the suite `config` with which "
+        "it objects, a case it `speaks` about, or the moment `at` which it does; else mend the rule"
+    )
+    contracts.rule(plugin, config={"names": ["Бари"]})().test_speaks()
+    contracts.rule(plugin, config={"names": ["Лев"]}, speaks=a_case(booking=a_booking(staff="Лев")))().test_speaks()
+    assert fails(contracts.rule(plugin, config={"names": ["Бари"]}, speaks=a_case(booking=a_booking(staff="Лев"))), "speaks") == (
+        "filter.odd.filter: answered None to the case that it `speaks` about, at 2026-08-20 09:01:00+00:00; mend the rule, or give "
+        "the suite another case or another moment `at`"
+    )
+
+
+@pytest.mark.parametrize(
+    "speaks",
+    [
+        "now.astimezone(MOSCOW).weekday() == 6",
+        "now.astimezone(MOSCOW).hour < 4",
+        "case.booking and case.booking.visit_at and timedelta(0) <= case.booking.visit_at - now < timedelta(hours=1)",
+        "case.booking and case.booking.visit_at and now > case.booking.visit_at and case.booking.online",
+        "case.contact.wrote_at and case.type == 'booking_updated' and now.weekday() == 4",
+    ],
+)  # fmt: skip
+def test_rules_by_the_clock_are_heard(write: Write, speaks: str) -> None:
+    """A day of the week, an hour of the night, the time around the visit; alone, and with one thing of the booking or the client."""
+    code = (
+        f"from core.testing import MOSCOW\n@hookimpl\ndef filter(case, now):\n    return Suppressed('no') if {speaks} else None\n"
+    )
+    contracts.rule(write("filter", code))().test_speaks()
+
+
+def test_a_rule_of_one_day_is_heard_at_its_moment(write: Write) -> None:
+    """`at` adds a moment to the suite's week."""
+    code = "@hookimpl\ndef filter(case, now):\n    return Suppressed('no') if (now.day, now.month) == (1, 1) else None\n"
+    plugin = write("filter", code)
+    assert fails(contracts.rule(plugin), "speaks").startswith("filter.odd.filter: answered None to all 3100 cases of the suite")
+    contracts.rule(plugin, at=datetime(2027, 1, 1, 9, tzinfo=UTC))().test_speaks()
+
+
+def test_what_is_heard_of_a_rule_is_judged(write: Write) -> None:
+    """The cases by which a rule speaks try its verdicts, too: here a wait that ends before it began, on Sundays alone."""
+    code = (
+        "@hookimpl\ndef filter(case, now):\n    return Deferred(now - timedelta(hours=1), 'no') if now.weekday() == 6 else None\n"
+    )
+    assert fails(contracts.rule(write("filter", code)), "speaks").endswith(" already; return None once it is over")
 
 
 def test_keys_that_the_suite_is_given(write: Write) -> None:
@@ -239,6 +298,106 @@ def test_a_source_that_is_proven_by_a_header(write: Write) -> None:
         "; read it from ?secret=…, or tell the suite by `proof` in which headers it travels"
     )
     contracts.source(plugin, bodies={"one": b"1"}, proof=lambda _, secret: {"X-Key": secret})().test_refuses_a_wrong_secret()
+
+
+SIGNED = """
+class Config(Settings, frozen=True):
+    secret: str | None = None  # signs the time and the body
+
+@hookimpl
+def receive(request, config, now):
+    if config.secret:
+        stamp = request.headers.get("x-time", "")
+        prove_hmac(config.secret, stamp.encode() + b"." + request.body, request.headers.get("x-signature"))
+        {old}
+    return [Received(digest(request.body), "made", request.body.decode(), 962302, 1)]
+
+@hookimpl
+async def normalize(received):
+    return Ignored("nothing to tell")
+"""
+
+
+def signature(body: bytes, secret: str, now: datetime) -> dict[str, str]:
+    stamp = str(int(now.timestamp()))
+    return {"x-time": stamp, "x-signature": hmac.new(secret.encode(), stamp.encode() + b"." + body, "sha256").hexdigest()}
+
+
+def test_a_source_whose_sender_signs_the_time(write: Write) -> None:
+    """`proof` gets the suite's moment, too; a proof of an hour ago has to be refused, and advice speaks of proofs."""
+    fresh = "if abs(int(stamp) - now.timestamp()) > 300:\n            raise Refused"
+    made = {"bodies": {"one": b"1"}, "proof": signature}
+    contracts.source(write("source", SIGNED.format(old=fresh)), **made)().test_refuses_a_wrong_secret()
+    assert fails(contracts.source(write("source", SIGNED.format(old="pass")), **made), "refuses_a_wrong_secret") == (
+        "source.odd.receive: took in a body that was signed an hour ago; raise Refused where the signed time is more than five minutes "
+        "away from `now`"
+    )
+    blind = write(
+        "source",
+        SIGNED.format(old=fresh).replace("        prove_hmac", "        # prove_hmac").replace('""', f'"{NOON.timestamp():.0f}"'),
+    )
+    assert fails(contracts.source(blind, **made), "refuses_a_wrong_secret").endswith(
+        "although another is set; prove what `proof` signs: prove_hmac(config.secret, …), or raise Refused unless same_secret(…)"
+    )
+
+
+DATED = """
+import json
+
+class Config(Settings, frozen=True):
+    secret: str | None = None  # in the address
+
+@hookimpl
+def receive(request):
+    return [Received(digest(request.body), "made", request.body.decode(), 5, {id})]
+
+@hookimpl
+async def normalize(received):
+    said = json.loads(received.payload)
+    at = datetime.fromisoformat(said["at"])
+    booking = Booking(datetime.fromisoformat("2026-08-21T14:30:00+03:00"), phone="+79000000088")
+    return Event(said["what"], booking, changed_at={at})
+"""
+CHANGES = {
+    name: json.dumps({"id": 7, "what": what, "at": f"2026-08-20T{at}:00+03:00"}).encode()
+    for name, what, at in (("made", "created", "10:00"), ("moved", "updated", "11:00"), ("gone", "deleted", "11:30"))
+}
+BACK = {**CHANGES, "moved": CHANGES["moved"].replace(b"11:00", b"09:00")}
+
+
+@pytest.mark.parametrize(
+    ("code", "bodies", "said"),
+    [
+        ({}, CHANGES, ""),
+        (
+            {"at": "None"},
+            CHANGES,
+            "source.odd.normalize: gave made no changed_at, so an older change that comes late is told as the newest; set Event.changed_at to "
+            "the sender's time of the change; where it says none, contracts.source(…, ordered=False)",
+        ),
+        (
+            {},
+            BACK,
+            "source.odd.normalize: dates moved, which came after made, before it (2026-08-20 09:00:00+03:00, 2026-08-20 10:00:00+03:00); "
+            "set Event.changed_at to the time of the change, and list the bodies in the order in which they came",
+        ),
+        (
+            {"id": "sum(request.body) if 'host' in request.headers else 7"},
+            {"made": CHANGES["made"], "moved": CHANGES["moved"]},
+            "source.odd.normalize: made came after a newer change of its booking and was not known as older (['✅ *Вы записаны!*",
+        ),
+    ],
+)  # fmt: skip
+def test_the_order_of_changes(write: Write, code: Mapping[str, str], bodies: Mapping[str, bytes], said: str) -> None:
+    """Bodies of one booking are posted in reverse; a source that does not date them, or dates them the wrong way round, is told so."""
+    plugin = write("source", DATED.format(**{"id": "7", "at": "at", **code}))
+    suite = contracts.source(plugin, bodies=bodies)
+    if said:
+        assert fails(suite, "an_older_change_is_known_as_such").startswith(said)
+    else:
+        suite().test_an_older_change_is_known_as_such()  # type: ignore[attr-defined]
+    if "at" in code:
+        contracts.source(plugin, bodies=bodies, ordered=False)().test_an_older_change_is_known_as_such()
 
 
 # --- transports
@@ -456,25 +615,30 @@ def test_one_line_in_somebodys_own_tests(tmp_path: Path) -> None:
     test.write_text(
         'from core.testing import contracts, load\n\nTestContract = contracts.rule(load("filter/odd.py"))\n', encoding="utf-8"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", str(test)],
-        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    assert "2 failed, 7 passed" in done.stdout, done.stdout + done.stderr
-    assert "\nfilter.odd.filter: answered False; return Suppressed(reason), Deferred(until, reason) or None\n" in done.stdout
-    assert "Traceback" not in done.stdout
+    _, said = pytest_in(tmp_path, "--tb=short")
+    assert "3 failed, 7 passed" in said, said
+    assert "\nfilter.odd.filter: answered False; return Suppressed(reason), Deferred(until, reason) or None\n" in said
+    assert "Traceback" not in said
 
 
 def test_the_kit_needs_no_pytest() -> None:
     """Values and the app can be used without it, and the service imports neither the kit nor pytest; the suites say what is missing."""
-    code = "import sys, core.testing, core.cli, core.app; print([name for name in ('pytest', 'hypothesis') if name in sys.modules])"
-    assert _python(code) == (0, "[]\n")
-    assert _python("import sys, core.cli, core.app, core.worker; print('core.testing' in sys.modules)") == (0, "False\n")
-    blocked = "import importlib.util as u; found = u.find_spec; u.find_spec = lambda name: None if name == 'hypothesis' else found(name)\n"
-    said = _python(f"{blocked}try:\n    import core.testing.contracts\nexcept ModuleNotFoundError as error:\n    print(error)")
-    assert said == (0, 'the contract suites need hypothesis: pip install "vestnik[test]"\n')
-
-
-def _python(code: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
-    return done.returncode, done.stdout + done.stderr
+    code = """
+    import importlib.util, sys
+    import core.cli, core.app, core.worker
+    print("core.testing" in sys.modules)
+    import core.testing
+    print([name for name in ("pytest", "hypothesis") if name in sys.modules])
+    found = importlib.util.find_spec
+    importlib.util.find_spec = lambda name: None if name == "hypothesis" else found(name)
+    try:
+        import core.testing.contracts
+    except ModuleNotFoundError as error:
+        print(error)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", dedent(code)], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert said.stdout.splitlines() == ["False", "[]", 'the contract suites need hypothesis: pip install "vestnik[test]"'], (
+        said.stderr
+    )

@@ -394,7 +394,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     """An unknown key is a near miss of one; a table without any mapping says what comes first; a right one starts."""
     with pytest.raises(ConfigError, match=r"\[source\.crm\]: unknown key `fone`, did you mean `phone`\?$"):
         start(tmp_path, fone="x")
-    with pytest.raises(ConfigError, match=r"^\[source\.crm\] salon: missing; say where a body names the branch"):
+    with pytest.raises(ConfigError, match=r"config.toml \[source\.crm\] salon: missing; say where a body names the branch"):
         start(tmp_path, **dict.fromkeys(MAPPING))
     start(tmp_path)
 
