@@ -76,12 +76,12 @@ def test_the_demo_shows_what_the_tutorial_shows(tmp_path: Path, stage: str) -> N
 
 def test_what_it_prints_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands as they stand where the venv is active; else with the folder of this one before them."""
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
     monkeypatch.setattr("shutil.which", lambda name: f"/venv/bin/{name}")
     out = vestnik(tmp_path, "new", "filter", "one")[1]
     assert "\n        vestnik demo --exit --plugin private/filter/one.py\n" in out
     assert "\n        pytest private/tests/test_filter_one.py\n" in out
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))  # another pytest is found, or none
     out = vestnik(tmp_path, "new", "filter", "two")[1]
     assert "\n        .venv/bin/vestnik demo --exit --plugin private/filter/two.py\n" in out
     assert "\n        .venv/bin/pytest private/tests/test_filter_two.py\n" in out
@@ -177,6 +177,42 @@ def test_a_demo_without_its_plugin(tmp_path: Path, path: str, said: str) -> None
     (tmp_path / "empty").mkdir()
     (tmp_path / "loose.py").write_text("", encoding="utf-8")
     assert vestnik(tmp_path, "demo", "--exit", "--plugin", path) == (1, "", said + "\n")
+
+
+TABLE = """
+[filter.staff_tells]
+enabled = false
+names = ["Лев"]
+
+[send.pigeon]
+token = "of-the-file"
+webhook_token = { env = "NO_SUCH_WORD" }
+"""
+
+
+def test_the_demo_takes_the_keys_of_the_file(tmp_path: Path) -> None:
+    """A file with nothing but the plugins' own tables is enough; what the environment knows is left out, and the rest is as shipped."""
+    (tmp_path / "config.toml").write_text(TABLE, encoding="utf-8")
+    new.write("filter", "staff_tells", tmp_path)
+    (transport, *_) = new.write("send", "pigeon", tmp_path)
+    transport.write_text(
+        transport.read_text(encoding="utf-8").replace("json=body", 'json={**body, "by": config.token}'), encoding="utf-8"
+    )
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "filter/staff_tells.py", "--plugin", "send/pigeon.py")
+    assert (code, err) == (0, "")
+    assert '"by":"of-the-file"' in shown
+    assert "rule staff_tells" not in shown  # the recorded master is Бари
+    assert "rule own_comment" in shown
+
+
+def test_the_demo_lists_the_salons_of_the_examples(tmp_path: Path) -> None:
+    """A source whose examples are about another branch is shown as any."""
+    (plugin, *_) = new.write("source", "tables", tmp_path)
+    plugin.write_text(plugin.read_text(encoding="utf-8").replace("962302", "314"), encoding="utf-8")
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "source/tables.py")
+    assert (code, err) == (0, "")
+    assert "sent over console: booking_created" in shown
+    assert "is not listed" not in shown
 
 
 def test_nothing_leaves_the_machine_in_the_demo(tmp_path: Path) -> None:

@@ -96,8 +96,8 @@ def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
 
 def _typed(command: str) -> str:
     """How it is called from here: by its name where the venv is active, else by its path."""
-    beside = Path(sys.executable).parent
-    if shutil.which(command):
+    beside, found = Path(sys.executable).parent, shutil.which(command)
+    if found and Path(found).parent == beside:
         return command
     return str((beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside) / command)
 

@@ -62,9 +62,7 @@ class Case(Struct, frozen=True):
     event: EventFacts
     contact: Contact
     salon: Salon
-    test: bool = (
-        False  # a test booking: whoever made it waits for the text, so rules by the clock (or by what it did before) let it pass
-    )
+    test: bool = False  # a test booking, whose maker waits for the text: rules by the clock let it pass
     seen: bool = False  # the booking was known before this event
     note: str = ""  # why no notification is due
 

@@ -109,9 +109,22 @@ MISTAKES = [
     ("[filter]\nmarks = 1", "config.toml [filter]: `marks` stands outside a table; write it below [filter.NAME]"),
     ("filter = 1", "config.toml [filter]: expected a table, got `1`"),
     ('[filter.stale]\nenabled = "no"', "config.toml [filter.stale] enabled: expected true or false, got `'no'`"),
-    ("[salon.barbershop]", "config.toml [salon.barbershop]: a salon is named by its number (company_id), such as [salon.962302]"),
-    ("[salon.0]", "config.toml [salon.0]: a salon is named by its number (company_id), such as [salon.962302]"),
-    ('[salon]\nname = "x"', "config.toml [salon.name]: a salon is named by its number (company_id), such as [salon.962302]"),
+    (
+        "[salon.barbershop]",
+        "config.toml [salon.barbershop]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        '[salon."A-314"]',
+        "config.toml [salon.A-314]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        "[salon.0]",
+        "config.toml [salon.0]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        '[salon]\nname = "x"',
+        "config.toml [salon.name]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
     ("[server]\ntoken = 2026-08-20", "config.toml [server] token: expected text, got a date; put it in quotes"),
     ("[route]\nchannels = [10:00:00]", "config.toml [route] channels[0]: expected text, got a time of day; put it in quotes"),
     ("[server]\nport = 2026-08-20T10:00:00", "config.toml [server] port: expected a whole number, got a date and time"),

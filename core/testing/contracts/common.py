@@ -73,9 +73,9 @@ class Subject:
         try:
             return self.call(hook, **values)
         except Exception as error:
-            self.wrong(
-                hook, self.raised(error), f"not everything is always known: look before you take; it was given {_shown(values)}"
-            )
+            gap = isinstance(error, AttributeError | LookupError | TypeError)  # any other is no matter of what is known
+            mend = "not everything is always known: look before you take" if gap else "mend that line"
+            self.wrong(hook, self.raised(error), f"{mend}; it was given {_shown(values)}")
 
     def wrong(self, place: str, what: str, mend: str) -> NoReturn:
         """Fail with "filter.vip.filter: WHAT; MEND"."""

@@ -104,6 +104,7 @@ def test_the_first_line_is_missed(write: Write) -> None:
             "filter.odd.filter: answered Suppressed(reason='",
         ),
         ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'name' in line 8; not everything is always known: look before you take; it was given case=Case("),
+        ("return nonsense", "filter.odd.filter: raised NameError: name 'nonsense' is not defined in line 8; mend that line; it was given case=Case("),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
