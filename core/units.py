@@ -53,6 +53,8 @@ def decode(kind: type[Any], value: Any) -> Any:
         return kind(value)
     examples: dict[type[Any], str] = {Duration: '"10m"', WallTime: '"22:00"', Path: '"outcomes.jsonl"'}
     wanted = examples.get(kind, kind.__name__)
+    if isinstance(value, time) and kind is WallTime:
+        raise ValueError(f'write it in quotes: "{value:%H:%M}"')
     if isinstance(value, date | time):  # TOML has them bare
         raise ValueError(f"expected text such as {wanted}, got {value}; put it in quotes")
     raise ValueError(f"expected text such as {wanted}, got `{value!r}`")

@@ -10,6 +10,7 @@ import socket
 import tempfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
@@ -175,7 +176,8 @@ def _tell(story: dict[str, Any], console: Console) -> None:
         line = [line for line in story["journal"] if line["stage"] == "receive"][-1]
         console.print(f"  [yellow]silent[/]: rule [bold]{line['plugin']}[/]: {line['reason']}")
     elif story["status"] == "deferred":
-        console.print(f"  [yellow]later[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}")
+        until = story["due_at"].astimezone(ZoneInfo(_SALON["timezone"]))
+        console.print(f"  [yellow]later[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}, until {until:%d.%m %H:%M}")
     elif story["notifications"]:
         last = story["notifications"][-1]
         console.print(f"  [green]{last['status']}[/] over {last['transport']}: {last['notification_type']}")

@@ -450,7 +450,7 @@ def test_unknown_key_of_a_plugin_that_is_on_for_one(bench: Bench) -> None:
         ('[filter.quiet_hours]\nfrom = "25:00"', '[filter.quiet_hours] from: `25:00` is not a time of day: write it as "22:00"'),
         (
             "[filter.quiet_hours]\nto = 09:00:00",
-            '[filter.quiet_hours] to: expected text such as "22:00", got 09:00:00; put it in quotes',
+            '[filter.quiet_hours] to: write it in quotes: "09:00"',
         ),
         (
             "[filter.own_comment]\nmarks = [2026-08-20]",

@@ -88,6 +88,23 @@ def test_time_passes_only_when_it_is_told_to(private: Path) -> None:
         assert (app.now - NOON).total_seconds() == 300
 
 
+@pytest.mark.parametrize(
+    ("rules", "status", "why"),
+    [
+        ({"past_visit": {}}, "suppressed", "past_visit: the visit began on 20.08.2026 at 12:02"),
+        ({}, "processed", "its time is over"),
+    ],
+    ids=["past_visit", "without it"],
+)
+def test_a_wait_past_the_visit_ends_in_silence(private: Path, rules: dict[str, dict[str, str]], status: str, why: str) -> None:
+    """As the tutorial of the rule says: `past_visit` names it, and without that rule its time is over."""
+    with an_app(path=private, filter={"quiet": {}, **rules}) as app:
+        told = app.book(a_booking("2026-08-20 12:02", comment="later"))
+        app.wait("6m")
+        told = app.told(told.event_id)
+        assert (app.texts, told.status, told.why) == ([], status, why)
+
+
 def test_all_that_falls_due_on_the_way_is_done(private: Path) -> None:
     """Five paced messages, two seconds apart: they have left when a quarter of a minute has passed."""
     folder = private / "send"
