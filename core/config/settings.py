@@ -35,7 +35,7 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
     try:
         return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path} [{place}] {_plain(str(error), kind)}") from None
+        raise ConfigError(f"{path} [{place}] {plain(str(error), kind)}") from None
 
 
 def _beside(found: T, folder: Path) -> T:
@@ -90,13 +90,13 @@ _KINDS = {
 }
 
 
-def _plain(text: str, settings: type[Struct]) -> str:
+def plain(text: str, settings: type[Struct]) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.port`" → "port: expected a whole number, got text"."""
     message, _, at = text.partition(" - at `$")
     key = at.rstrip("`").lstrip(".").replace("[...]", "")
     if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
         allowed = _words(settings, key.partition("[")[0].partition(".")[0])
-        return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
+        return f"{key and f'{key}: '}`{bad[1]}` is not a choice{near(bad[1], allowed)}"
     if re.match(r"Expected `str\b.*, got `(date|time|datetime)`", message):  # TOML has them bare
         message += "; put it in quotes"
     message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)

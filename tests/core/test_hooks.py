@@ -281,6 +281,33 @@ MISFITS = [
         "from core import WallTime\n" + RULE + "class Config(Settings, frozen=True):\n    until: WallTime = '10:00'\n",
         "filter.x: the default of Config.until is text, and no WallTime; write WallTime('10:00')",
     ),
+    *(
+        (
+            "filter.x",
+            f"from core import Duration\nfrom typing import Literal\n{RULE}class Config(Settings, frozen=True):\n    {field}\n",
+            f"filter.x: {said}",
+        )
+        for field, said in (
+            (
+                "names: tuple[str, ...] = ('Бари')",
+                "the default of Config.names is 'Бари': expected a list, got text; a tuple of one has a comma: ('Бари',)",
+            ),
+            (
+                "names: tuple[str, ...] = ('Бари', 5)",
+                "the default of Config.names is ('Бари', 5): [1]: expected text, got a whole number; mend it, or its type",
+            ),
+            (
+                "wait: Duration = 20",
+                'the default of Config.wait is 20: expected text such as "10m", got `20`; mend it, or its type',
+            ),
+            (
+                "day: Literal['mon', 'tue'] = 'wed'",
+                "the default of Config.day is 'wed': `wed` is not a choice; mend it, or its type",
+            ),
+            ("word: str = None", "the default of Config.word is None, and its type does not say so; add ` | None` to it"),
+            ("most = 5", "Config.most has no type, so it is no key; write `most: int = …`"),
+        )
+    ),
     (
         "filter.x",
         HEAD + "@hookimpl(wrapper=True)\ndef filter(case):\n    yield\n",
