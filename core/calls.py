@@ -81,7 +81,14 @@ class Hooks:
     No call takes longer than `core.limits` allows. `late` names the plugins that hung, with the reason, until a person has been told.
     """
 
-    def __init__(self, plugins: list[Plugin], manager: pluggy.PluginManager, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        plugins: list[Plugin],
+        manager: pluggy.PluginManager,
+        clock: Callable[[], float] = time.monotonic,
+        path: Path = Path("config.toml"),
+    ) -> None:
+        self.path = path  # of the file whose tables these are
         self.plugins = plugins
         self.manager = manager
         self._by_stage = {stage: [plugin for plugin in plugins if plugin.stage == stage] for stage in STAGES}

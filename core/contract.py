@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 from msgspec import Struct
 
-from core import hookspecs
-from core.config import near
+from core import hookspecs, units
+from core.config import near, plain
 from core.errors import PluginError
 from core.plugin import Settings
 
@@ -67,12 +67,31 @@ def config_class_of(stage: str, name: str, module: ModuleType) -> type[Struct]:
             )
         if entry.name in _CORE_KEYS:
             raise PluginError(f"{stage}.{name}: Config.{entry.name} clashes with a key of core; call it otherwise")
-        if isinstance(entry.default, str) and isinstance(entry.type, type) and not issubclass(str, entry.type):
-            kind = entry.type.__name__
+        if (wrong := _wrong_default(entry, found)) is not None:
+            raise PluginError(f"{stage}.{name}: the default of Config.{entry.name} is {wrong}")
+    for key, value in vars(found).items():
+        if key[0] != "_" and key not in found.__annotations__ and not hasattr(value, "__get__"):
             raise PluginError(
-                f"{stage}.{name}: the default of Config.{entry.name} is text, and no {kind}; write {kind}({entry.default!r})"
+                f"{stage}.{name}: Config.{key} has no type, so it is no key; write `{key}: {type(value).__name__} = …`"
             )
     return found
+
+
+def _wrong_default(entry: Any, config: type[Struct]) -> str | None:
+    """What is wrong with a default, as the end of a sentence: it is used as it stands, so it has to be of its type."""
+    value, kind = entry.default, entry.type
+    if value is msgspec.NODEFAULT:
+        return None
+    if isinstance(value, str) and isinstance(kind, type) and not issubclass(str, kind):
+        return f"text, and no {kind.__name__}; write {kind.__name__}({value!r})"
+    try:
+        msgspec.convert(value, kind, dec_hook=units.decode)
+    except msgspec.ValidationError as error:
+        if value is None:
+            return "None, and its type does not say so; add ` | None` to it"
+        comma = f"; a tuple of one has a comma: ({value!r},)" if isinstance(value, str) and get_origin(kind) is tuple else ""
+        return f"{value!r}: {plain(str(error), config)}{comma or '; mend it, or its type'}"
+    return None
 
 
 def check_module(stage: str, name: str, module: ModuleType) -> dict[str, Call]:

@@ -97,10 +97,24 @@ def folders(config: Configuration) -> list[Path]:
     result = []
     for entry in config.plugins.path:
         folder = config.folder / entry
-        if not folder.is_dir():
-            raise PluginError(f"{config.path} [plugins] path: there is no folder {entry}; make it, or leave it out")
+        if (mend := _misplaced(folder, entry)) is not None:
+            raise PluginError(f"{config.path} [plugins] path: {mend}")
         result.append(folder)
     return result
+
+
+def _misplaced(folder: Path, entry: str) -> str | None:
+    """What is wrong with an entry of `path`, and its mend; `None` if it is a folder in which plugins can lie."""
+    above = Path(entry).parent
+    if folder.is_file():
+        if folder.parent.name in STAGES:
+            return f'{entry} is a file; name the folder above its stage: path = ["{above.parent.as_posix()}"]'
+        return f"{entry} is a file; let it lie in the folder of its stage, such as {above / 'filter' / folder.name}, and name {above.as_posix()}"
+    if not folder.is_dir():
+        return f"there is no folder {entry}; make it, or leave it out"
+    if folder.name in STAGES and any(folder.glob("*.py")) and not any((folder / stage).is_dir() for stage in STAGES):
+        return f'{entry} is the folder of a stage; name the one above: path = ["{above.as_posix()}"]'
+    return None
 
 
 def _private(stage: str, name: str, config: Configuration) -> list[Path]:
@@ -156,5 +170,6 @@ def _broken(error: BaseException) -> str:
 
 
 def _is_near(file: Path, plugin: Path) -> bool:
-    """Not in the standard library or an installed package, where a plugin's mistake shows but is not made; unless that is the plugin."""
-    return file.is_relative_to(plugin) or not (file.is_relative_to(Path(os.__file__).parent) or "site-packages" in file.parts)
+    """Not in core, the standard library or an installed package, where a plugin's mistake shows but is not made; unless that is the plugin."""
+    others = (Path(os.__file__).parent, Path(__file__).parent)
+    return file.is_relative_to(plugin) or not (any(map(file.is_relative_to, others)) or "site-packages" in file.parts)

@@ -33,7 +33,7 @@ def load(config: Configuration, running: Hooks | None = None) -> Hooks:
             if not manager.is_registered(plugin.module):  # one module may stand behind several tables
                 manager.register(plugin.module, name=plugin.name)
     _check_clashes(plugins, config)
-    return Hooks(plugins, manager)
+    return Hooks(plugins, manager, path=config.path)
 
 
 def _tables_in_order(config: Configuration) -> Iterator[tuple[str, str]]:
@@ -131,7 +131,7 @@ async def start_one(hooks: Hooks, plugin: Plugin) -> None:
         try:
             await hooks.ask_async("startup", plugin, company)
         except ValueError as error:  # the plugin's own sentence about its table
-            raise PluginError(f"[{f'salon.{company}.' if company else ''}{plugin.name}] {error}") from error
+            raise PluginError(f"{hooks.path} [{f'salon.{company}.' if company else ''}{plugin.name}] {error}") from error
         except Exception as error:
             raise PluginError(f"{plugin.name}.startup: {in_words(error)}; mend it, or switch the plugin off") from error
 

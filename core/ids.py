@@ -22,6 +22,11 @@ def number_of(raw: int | str | None) -> tuple[int | None, str | None]:
     return hashed, text[:LONGEST]
 
 
+def is_made(number: int) -> bool:
+    """Whether it is one that `number_of` made of a text, as far as one can see: nobody counts that far."""
+    return number >= 10**15
+
+
 def new_id(prefix: str, at: datetime, length: int = 20) -> str:
     """`prefix` and `length` hexadecimal digits: the moment (11, milliseconds), then chance.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,10 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
 
 
 class Duration(timedelta):
-    """A length of time written as "20s", "10m", "24h", "90d" (or together: "1h30m"). Never negative."""
+    """A length of time written as "20s", "10m", "24h", "90d" (or together: "1h30m"). Never negative.
+
+    It is a `datetime.timedelta`. A default: `wait: Duration = Duration("10m")`.
+    """
 
     def __new__(cls, text: str) -> Self:
         seconds, at = 0.0, 0
@@ -27,7 +30,10 @@ class Duration(timedelta):
 
 
 class WallTime(time):
-    """A time of day on the salon's clock, written as "22:00"."""
+    """A time of day on the salon's clock, written as "22:00".
+
+    It is a `datetime.time` without a zone. A default: `opens: WallTime = WallTime("10:00")`.
+    """
 
     def __new__(cls, text: str) -> Self:
         found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
@@ -46,4 +52,9 @@ def decode(kind: type[Any], value: Any) -> Any:
     if (kind in (Duration, WallTime) or (kind is Path and value)) and isinstance(value, str):
         return kind(value)
     examples: dict[type[Any], str] = {Duration: '"10m"', WallTime: '"22:00"', Path: '"outcomes.jsonl"'}
-    raise ValueError(f"expected text such as {examples.get(kind, kind.__name__)}, got `{value!r}`")
+    wanted = examples.get(kind, kind.__name__)
+    if isinstance(value, time) and kind is WallTime:
+        raise ValueError(f'write it in quotes: "{value:%H:%M}"')
+    if isinstance(value, date | time):  # TOML has them bare
+        raise ValueError(f"expected text such as {wanted}, got {value}; put it in quotes")
+    raise ValueError(f"expected text such as {wanted}, got `{value!r}`")

@@ -117,7 +117,7 @@ MISTAKES = [
     ("[salon.mine]", "config.toml [salon.mine]: a salon is named by its number (company_id), such as [salon.962302]"),
     (
         '[record.metrics]\n[alert]\nphone = { env = "NO_SUCH" }',
-        "config.toml [alert] phone: the environment variable NO_SUCH is not set; set it, or switch the table off with `enabled = false`",
+        "config.toml [alert] phone: the environment variable NO_SUCH is not set; set it, or add `optional = true` to leave the key at its default",
     ),
     (
         "[filter.stale]",
@@ -128,7 +128,10 @@ MISTAKES = [
         "config.toml: [send.console] and [send.waha] both carry whatsapp; "
         'say which one under [route]: transport.whatsapp = "console", or switch one off',
     ),
-    ('[filter.only_phones]\nphones = ["12"]', "[filter.only_phones] phones: `12` is no phone number; write it as +79000000088"),
+    (
+        '[filter.only_phones]\nphones = ["12"]',
+        "config.toml [filter.only_phones] phones: `12` is no phone number; write it as +79000000088",
+    ),
     (
         '[database]\nurl = "mysql://localhost/x"',
         "[database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db",
@@ -586,5 +589,5 @@ def test_the_demo_says_at_once_what_comes_later(tmp_path: Path) -> None:
     )
     code, out, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "filter/holidays.py")
     assert (code, err) == (0, "")
-    assert "later: rule holidays: a holiday" in out
+    assert re.search(r"later: rule holidays: a holiday, until \d\d\.\d\d \d\d:\d\d\n", out)
     assert "no answer in time" not in out

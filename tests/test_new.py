@@ -13,18 +13,18 @@ from core import config as configuration
 from core import hooks
 from core.cli import new
 from core.errors import VestnikError
-from tests.test_cli import environment, vestnik
+from tests.inside import pytest_in, vestnik
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = [page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "plugins").glob("*.md"))]
 NAMES = {"source": "tables", "filter": "staff_tells", "render": "bonus", "send": "pigeon", "record": "ledger"}  # of the tutorials
 
 
-def run(folder: Path, *words: str) -> tuple[int, str]:
-    """Another program, in `folder`: exit code, and what it printed."""
+def ruff(folder: Path, *words: str) -> tuple[int, str]:
+    """ruff in `folder`, by our own rules: exit code, and what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder, env=environment(), capture_output=True, text=True, encoding="utf-8", check=False,
+        [sys.executable, "-m", "ruff", words[0], "--no-cache", "--config", str(ROOT / "pyproject.toml"), *words[1:], "."],
+        cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -46,30 +46,45 @@ def as_pattern(line: str) -> str:
     return "^" + re.sub(r"v[0-9a-f]{23}", r"v[0-9a-f]{23}", words).replace('…"', '.*"') + "$"
 
 
-@pytest.mark.parametrize("stage", configuration.STAGES)
-def test_what_it_writes_works_as_written(tmp_path: Path, stage: str) -> None:
-    """A plugin and its test: the test passes in a folder of its own, the demo shows what the tutorial shows, and both are well formed."""
-    name = NAMES[stage]
-    code, out, err = vestnik(tmp_path, "new", stage, name)
-    assert (code, err) == (0, "")
-    private = tmp_path / "private"
-    there = [str(file.relative_to(private)) for file in private.rglob("*.py")]
-    assert sorted(there) == [f"{stage}/{name}.py", f"tests/test_{stage}_{name}.py"]
-    assert f"vestnik demo --exit --plugin private/{stage}/{name}.py\n" in out
-    assert f"pytest private/tests/test_{stage}_{name}.py\n" in out
-
-    code, said = run(private, "pytest", "-q", "-p", "no:cacheprovider")
+def test_what_it_writes_works_as_written(tmp_path: Path) -> None:
+    """A plugin of each stage and its test, in a folder of somebody's own: the tests pass, and all of it is well formed."""
+    private, told = tmp_path / "private", {}
+    for stage, name in NAMES.items():
+        told[stage] = vestnik(tmp_path, "new", stage, name)
+        assert told[stage][::2] == (0, "")
+        there = {str(file.relative_to(private)) for file in private.rglob("*.py")}
+        assert {f"{stage}/{name}.py", f"tests/test_{stage}_{name}.py"} <= there
+        assert f"vestnik demo --exit --plugin private/{stage}/{name}.py\n" in told[stage][1]
+        assert f"pytest private/tests/test_{stage}_{name}.py\n" in told[stage][1]
+    assert len(there) == 2 * len(NAMES)
+    code, said = pytest_in(private)
     assert code == 0, said
     assert re.search(r"\d+ passed", said), said
+    assert ruff(private, "check", "--ignore", "I001,A001,S105,S106") == (0, "All checks passed!\n")
+    assert ruff(private, "format", "--check")[0] == 0
 
-    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", f"private/{stage}/{name}.py")
+
+@pytest.mark.parametrize("stage", configuration.STAGES)
+def test_the_demo_shows_what_the_tutorial_shows(tmp_path: Path, stage: str) -> None:
+    """Each line that the tutorial quotes, on whatever day."""
+    (plugin, *_) = new.write(stage, NAMES[stage], tmp_path / "private")
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", str(plugin.relative_to(tmp_path)))
     assert code == 0, shown + err
     for line in shown_in_the_tutorial(stage):
         assert re.search(as_pattern(line), shown, re.M), f"{line}\n\n{shown}"
 
-    ruff = ("ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), "--ignore", "I001,A001,S105,S106", ".")
-    assert run(private, *ruff) == (0, "All checks passed!\n")
-    assert run(private, "ruff", "format", "--no-cache", "--check", "--config", str(ROOT / "pyproject.toml"), ".")[0] == 0
+
+def test_what_it_prints_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands as they stand where the venv is active; else with the folder of this one before them."""
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
+    monkeypatch.setattr("shutil.which", lambda name: f"/venv/bin/{name}")
+    out = vestnik(tmp_path, "new", "filter", "one")[1]
+    assert "\n        vestnik demo --exit --plugin private/filter/one.py\n" in out
+    assert "\n        pytest private/tests/test_filter_one.py\n" in out
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))  # another pytest is found, or none
+    out = vestnik(tmp_path, "new", "filter", "two")[1]
+    assert "\n        .venv/bin/vestnik demo --exit --plugin private/filter/two.py\n" in out
+    assert "\n        .venv/bin/pytest private/tests/test_filter_two.py\n" in out
 
 
 @pytest.mark.parametrize("stage", configuration.STAGES)
@@ -89,7 +104,7 @@ def test_several_live_in_one_folder(tmp_path: Path) -> None:
     """The same name in each stage: no file of one is in the way of another, and the demo takes the whole folder."""
     for stage in configuration.STAGES:
         new.write(stage, "sample", tmp_path)
-    code, said = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "--collect-only")
+    code, said = pytest_in(tmp_path, "--collect-only")
     assert code == 0, said
     code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", ".")
     assert code == 0, err
@@ -162,6 +177,42 @@ def test_a_demo_without_its_plugin(tmp_path: Path, path: str, said: str) -> None
     (tmp_path / "empty").mkdir()
     (tmp_path / "loose.py").write_text("", encoding="utf-8")
     assert vestnik(tmp_path, "demo", "--exit", "--plugin", path) == (1, "", said + "\n")
+
+
+TABLE = """
+[filter.staff_tells]
+enabled = false
+names = ["Лев"]
+
+[send.pigeon]
+token = "of-the-file"
+webhook_token = { env = "NO_SUCH_WORD" }
+"""
+
+
+def test_the_demo_takes_the_keys_of_the_file(tmp_path: Path) -> None:
+    """A file with nothing but the plugins' own tables is enough; what the environment knows is left out, and the rest is as shipped."""
+    (tmp_path / "config.toml").write_text(TABLE, encoding="utf-8")
+    new.write("filter", "staff_tells", tmp_path)
+    (transport, *_) = new.write("send", "pigeon", tmp_path)
+    transport.write_text(
+        transport.read_text(encoding="utf-8").replace("json=body", 'json={**body, "by": config.token}'), encoding="utf-8"
+    )
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "filter/staff_tells.py", "--plugin", "send/pigeon.py")
+    assert (code, err) == (0, "")
+    assert '"by":"of-the-file"' in shown
+    assert "rule staff_tells" not in shown  # the recorded master is Бари
+    assert "rule own_comment" in shown
+
+
+def test_the_demo_lists_the_salons_of_the_examples(tmp_path: Path) -> None:
+    """A source whose examples are about another branch is shown as any."""
+    (plugin, *_) = new.write("source", "tables", tmp_path)
+    plugin.write_text(plugin.read_text(encoding="utf-8").replace("962302", "314"), encoding="utf-8")
+    code, shown, err = vestnik(tmp_path, "demo", "--exit", "--plugin", "source/tables.py")
+    assert (code, err) == (0, "")
+    assert "sent over console: booking_created" in shown
+    assert "is not listed" not in shown
 
 
 def test_nothing_leaves_the_machine_in_the_demo(tmp_path: Path) -> None:

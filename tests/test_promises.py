@@ -176,7 +176,9 @@ def test_the_hooks_of_any_stage_are_called(tmp_path: Path, monkeypatch: pytest.M
         "closed",
     ]
     assert CliRunner().invoke(cli, []).output == "2 lines\n"
-    with pytest.raises(PluginError, match=r"^\[record.ledger\] file: there is no folder away; make it, or name another$"):
+    with pytest.raises(
+        PluginError, match=r"config.toml \[record.ledger\] file: there is no folder away; make it, or name another$"
+    ):
         asyncio.run(hooks.start(loaded(EXAMPLES, record={"ledger": {"file": "away/ledger.txt"}})))
 
 
@@ -186,7 +188,7 @@ def guide() -> hooks.Hooks:
     return loaded(
         EXAMPLES,
         source={"tables": {"secret": "s", "api_key": "k"}},
-        filter={"staff_tells": {"names": ["Бари"]}},
+        filter={"holidays": {}, "staff_tells": {"names": ["Бари"]}},
         render={"bonus": {}, "booking": {"parts": ["bonus"]}},
         send={"pigeon": {"token": "t", "webhook_token": "w"}},
         record={"ledger": {}},

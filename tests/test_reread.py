@@ -62,6 +62,33 @@ def test_a_mended_table_reads_what_was_unreadable(database_url: str, tmp_path: P
     drive(tables(), tmp_path, after)
 
 
+@pytest.mark.parametrize("wrong", [{"id": "wrong"}, {"events": "wrong"}], ids=["an entry", "the list"])
+def test_a_list_is_read_again(database_url: str, tmp_path: Path, wrong: dict[str, str]) -> None:
+    """Entries that could not be read are stored one by one, without the list around them; a body without its list, as it came."""
+
+    def tables(**source: Any) -> dict[str, Any]:
+        return settings(database_url, source={"yclients": None, "json": {**TABLE, "events": "all", **source}})
+
+    async def unreadable(app: Driver) -> list[str]:
+        rows = await app.rows("SELECT event_id FROM webhook_events WHERE status = 'unreadable' ORDER BY id")
+        return [row["event_id"] for row in rows]
+
+    async def before(app: Driver) -> None:
+        await app.tell({"all": [body(10, id="A-1"), body(12, id="A-2", tel="+79000000077")]}, path=AT)
+        assert len(await unreadable(app)) == (2 if "id" in wrong else 1)
+
+    async def after(app: Driver) -> None:
+        for key in await unreadable(app):
+            assert await app.vestnik.run.store.inbox.replay(key, None, app.clock())
+            await app.settle(1)
+            assert (await app.story(key))["status"] == "processed"
+        assert {row["phone"] for row in await app.messages()} == {"+79000000088", "+79000000077"}
+        assert len(await app.texts()) == 2
+
+    drive(tables(**wrong), tmp_path, before)
+    drive(tables(), tmp_path, after)
+
+
 def test_what_is_still_unreadable_stays_so(database_url: str, tmp_path: Path) -> None:
     """The table is not mended, or mended in the wrong place: the row keeps its state, with the reason of now."""
 

@@ -203,7 +203,7 @@ def test_a_wrong_setting_is_caught_before_anything_leaves(tmp_path: Path) -> Non
     written(tmp_path, PLAIN + '[filter.only_phones]\nphones = ["nobody"]\n')
     code, out, said = vestnik(tmp_path, "send-test", PHONE)
     assert (code, out) == (1, "")
-    assert said == "[filter.only_phones] phones: `nobody` is no phone number; write it as +79000000088\n"
+    assert said == "config.toml [filter.only_phones] phones: `nobody` is no phone number; write it as +79000000088\n"
 
 
 def test_plugins_are_started_and_stopped(tmp_path: Path) -> None:

@@ -168,6 +168,10 @@ def test_a_branch_that_is_not_listed(play: Play) -> None:
     async def story(app: Driver) -> None:
         told = await app.tell(crm(branch={"id": 7}), path=AT)
         assert verdict(told) == ("ignored", None, "salon 7 is not listed in config.toml")
+        told = await app.tell(crm(branch={"id": "south"}, id="b-3"), path=AT)
+        assert told["reason"].endswith(
+            " is not listed in config.toml; its sender names it by a text: give that a number in the source's table"
+        )
         known = await app.tell(crm(branch={"id": "north"}, id="b-2"), path=AT)
         assert known["status"] == "processed"
 

@@ -10,6 +10,7 @@ import socket
 import tempfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
@@ -19,9 +20,11 @@ from core import discovery
 from core import hooks as plugin_hooks
 from core.app import Vestnik, create_app
 from core.cli.demo_plugins import asked, gateways, guests, routed, switch_on
+from core.cli.demo_sources import examples, salons, unproven
 from core.edge import make_server
 from core.errors import VestnikError
 from core.model import Example
+from core.runtime import utc_now
 
 _SALON = {"name": "Барбершоп", "address": "Малаховка, Южная улица, 38", "phone": "+74950000000", "timezone": "Europe/Moscow"}
 _PHONE = "+79000000088"  # of the recorded client
@@ -30,7 +33,7 @@ _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
 
 
-# Where no config.toml lies: what the shipped one has on.
+# Where no config.toml lies, or one without any source (a plugin's own table, say): what the shipped one has on.
 _SHIPPED: dict[str, Any] = {
     "source": {"yclients": {}},
     "filter": {
@@ -52,24 +55,21 @@ _SHIPPED: dict[str, Any] = {
 
 
 def demo_tables(base: Path, folder: Path, port: int, transport: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The shipped file, with a database of its own, one salon, and a `settle` nobody has to wait for."""
+    """The file, with a database of its own, one salon, and a `settle` nobody has to wait for."""
     named = base.is_file() or base != Path("config.toml")  # the usual one may be missing, in the folder of a plugin's author
-    raw = configuration.read(base) if named else copy.deepcopy(_SHIPPED)
+    raw = configuration.read(base) if named else {}
+    if "source" not in raw:
+        raw |= {stage: {**copy.deepcopy(tables), **raw.get(stage, {})} for stage, tables in _SHIPPED.items()}
     raw["server"] = {"host": "127.0.0.1", "port": port}
     raw["database"] = {"url": f"sqlite:///{folder / 'demo.db'}"}
     raw.setdefault("filter", {}).setdefault("settle", {})["wait"] = "100ms"
-    raw["source"] = {name: _unproven(table) for name, table in raw.get("source", {}).items()}
+    raw["source"] = {name: unproven(table) for name, table in raw.get("source", {}).items()}
     raw["send"] = transport or {"console": {}}
     if transport:
         raw["route"] = {"channels": list(discovery.channels())}
         raw["filter"].setdefault("recent_chat", {})["enabled"] = False  # the demo's client has just said hello
     raw["salon"] = {"962302": _SALON}
     return raw
-
-
-def _unproven(table: dict[str, Any]) -> dict[str, Any]:
-    """A source without its secret, for the examples prove nothing, and without what the environment knows, for nothing leaves here."""
-    return {key: value for key, value in table.items() if key != "secret" and not (isinstance(value, dict) and "env" in value)}
 
 
 async def run(base: Path, *, stay: bool, console: Console, transport: str | None = None, private: tuple[str, ...] = ()) -> int:
@@ -90,9 +90,12 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
             stand_in, table = await _stand_in(transport, port, http, stack)
         raw = demo_tables(base, folder, port, {transport: table} if transport else None)
         switch_on(raw, invited, base)
-        beside = {} if transport else gateways(raw, invited, stack.enter_context(contextlib.ExitStack()), console)
+        beside = {} if transport else gateways(raw, invited, base, stack.enter_context(contextlib.ExitStack()), console)
+        hooks = plugin_hooks.load(configuration.build(raw, base, {}))
+        only = {guest.name for guest in invited if guest.alone and guest.stage == "source"}
+        shown = examples(hooks, only, utc_now())
+        raw["salon"] |= {str(number): {**_SALON} for number in salons(hooks, shown, utc_now())}
         config = configuration.build(raw, base, {})
-        hooks = plugin_hooks.load(config)
         app = create_app(routed(raw, base, hooks) if beside else config, hooks)
         vestnik: Vestnik = app.state.vestnik
         server = make_server(app, "127.0.0.1", port)
@@ -104,12 +107,9 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
         if stand_in is not None:
             await _acquainted(vestnik, stand_in, transport or "")
         lost, seen = 0, dict[str, int]()
-        only = {guest.name for guest in invited if guest.alone and guest.stage == "source"}
-        for plugin in vestnik.hooks.stage("source"):
-            if "examples" in plugin.calls and (plugin.short in only or not only):
-                for example in vestnik.hooks.ask("examples", plugin, now=vestnik.now()):
-                    lost += not await _show(vestnik, http, plugin.short, example, console)
-                    asked(beside, seen, console)
+        for plugin, example in shown:
+            lost += not await _show(vestnik, http, plugin.short, example, console)
+            asked(beside, seen, console)
         if stay:
             console.print(
                 f"\nThe server stays up for a look: [bold]http://127.0.0.1:{port}[/] (token: {vestnik.token}). Ctrl-C ends it."
@@ -176,7 +176,8 @@ def _tell(story: dict[str, Any], console: Console) -> None:
         line = [line for line in story["journal"] if line["stage"] == "receive"][-1]
         console.print(f"  [yellow]silent[/]: rule [bold]{line['plugin']}[/]: {line['reason']}")
     elif story["status"] == "deferred":
-        console.print(f"  [yellow]later[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}")
+        until = story["due_at"].astimezone(ZoneInfo(_SALON["timezone"]))
+        console.print(f"  [yellow]later[/]: rule [bold]{story['rule'] or 'core'}[/]: {story['reason']}, until {until:%d.%m %H:%M}")
     elif story["notifications"]:
         last = story["notifications"][-1]
         console.print(f"  [green]{last['status']}[/] over {last['transport']}: {last['notification_type']}")

@@ -11,6 +11,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from core import config as configuration
+from core.cli.demo_sources import unproven
 from core.config import STAGES, Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
@@ -62,17 +63,20 @@ def guests(paths: tuple[str, ...]) -> list[Guest]:
 
 
 def switch_on(raw: dict[str, Any], invited: list[Guest], base: Path) -> None:
-    """Add them to the configuration of the demo."""
+    """Add them to the configuration of the demo, with the keys of their tables where the file has them."""
     if invited:
         known = [(base.resolve().parent / entry).resolve() for entry in raw.get("plugins", {}).get("path", ())]
         raw["plugins"] = {"path": list(dict.fromkeys(map(str, [*known, *(guest.folder for guest in invited)])))}
     for guest in invited:
         if guest.stage != "send":
-            raw.setdefault(guest.stage, {}).setdefault(guest.name, {})
+            raw.setdefault(guest.stage, {}).setdefault(guest.name, {})["enabled"] = True
 
 
-def gateways(raw: dict[str, Any], invited: list[Guest], stack: contextlib.ExitStack, console: Console) -> dict[str, Gateway]:
+def gateways(
+    raw: dict[str, Any], invited: list[Guest], base: Path, stack: contextlib.ExitStack, console: Console
+) -> dict[str, Gateway]:
     """Private transports take the console's place, each before a gateway on loopback that accepts every message."""
+    tables = configuration.read(base).get("send", {}) if base.is_file() else {}
     found: dict[str, Gateway] = {}
     for guest in invited:
         if guest.stage != "send":
@@ -85,7 +89,9 @@ def gateways(raw: dict[str, Any], invited: list[Guest], stack: contextlib.ExitSt
             continue
         found[guest.name] = stack.enter_context(a_gateway(*_accepts(guest)))
     if found:
-        raw["send"] = {name: {"base_url": gateway.url} for name, gateway in found.items()}
+        raw["send"] = {
+            name: {**unproven(tables.get(name, {})), "enabled": True, "base_url": gateway.url} for name, gateway in found.items()
+        }
     return found
 
 

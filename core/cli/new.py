@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
+import sys
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -75,21 +77,29 @@ def table(stage: str, name: str, plugin: Path, folder: str) -> list[str]:
 def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
     """What to do with it, as lines for a terminal."""
     plugin, test = written[:2]
-    kit = "" if _has_pytest() else '        pip install "vestnik[test]"\n'
+    kit = "" if _has_pytest() else f'        {_typed("pip")} install "vestnik[test]"\n'
     return "\n".join(
         [
             f"{plugin} is written, and its test.",
             "",
             "  See it work:",
-            f"        vestnik demo --exit --plugin {plugin}",
+            f"        {_typed('vestnik')} demo --exit --plugin {plugin}",
             "  Test it:",
-            f"{kit}        pytest {test}",
+            f"{kit}        {_typed('pytest')} {test}",
             "  Switch it on, in config.toml:",
             *(f"        {line}".rstrip() for line in table(stage, name, plugin, into.as_posix())),
             "",
             "  Then change it. How plugins are written: docs/plugins.md.",
         ]
     )
+
+
+def _typed(command: str) -> str:
+    """How it is called from here: by its name where the venv is active, else by its path."""
+    beside, found = Path(sys.executable).parent, shutil.which(command)
+    if found and Path(found).parent == beside:
+        return command
+    return str((beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside) / command)
 
 
 def _has_pytest() -> bool:

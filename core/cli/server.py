@@ -89,7 +89,10 @@ def demo(
     config: ConfigFile = DEFAULT,
     exit_: Annotated[bool, typer.Option("--exit", help="End by itself.")] = False,
     channel: Annotated[str | None, typer.Option("--channel", help="Over this transport, to a stand-in of its API.")] = None,
-    plugin: Annotated[list[str] | None, typer.Option("--plugin", help="Also with this plugin, or with all in this folder.")] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="Also with this plugin, or with all in this folder; keys as in config.toml."),
+    ] = None,
 ) -> None:
     """Show the main job: recorded webhooks over real HTTP, the messages as the client reads them, and why each silence was kept."""
     from core.cli.demo import run

@@ -4,7 +4,7 @@ This package knows the tables of core. What a plugin's table may hold, the plugi
 """
 
 from core.config.file import build, load, read
-from core.config.settings import decode_settings, near
+from core.config.settings import decode_settings, near, plain
 from core.config.tables import STAGES, Alert, Configuration, Database, Plugins, Route, SalonTable, Server
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "decode_settings",
     "load",
     "near",
+    "plain",
     "read",
 ]

@@ -54,7 +54,10 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
     for key, table in raw.get("salon", {}).items():
         place = f"salon.{key}"
         if not re.fullmatch(r"[1-9]\d{0,17}", key):
-            raise ConfigError(f"{path} [{place}]: a salon is named by its number (company_id), such as [salon.962302]")
+            raise ConfigError(
+                f"{path} [{place}]: a salon is named by its number (company_id), such as [salon.962302]; "
+                "where its sender has a text, let the source's table give it a number of yours"
+            )
         if not isinstance(table, dict):
             raise ConfigError(f"{path} [{place}]: expected a table, got `{table!r}`")
         decoded = decode_settings(SalonTable, table, path, place, environ)

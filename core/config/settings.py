@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from core import units
+from core.config.tables import STAGES
 from core.errors import ConfigError
 from core.log import keep_secret
 
@@ -34,7 +35,7 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
     try:
         return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path} [{place}] {_plain(str(error), kind)}") from None
+        raise ConfigError(f"{path} [{place}] {plain(str(error), kind)}") from None
 
 
 def _beside(found: T, folder: Path) -> T:
@@ -45,6 +46,12 @@ def _beside(found: T, folder: Path) -> T:
 
 
 _UNSET: Any = object()
+_LEAVE_OUT = "add `optional = true` to leave the key at its default"
+
+
+def _is_plugins(place: str) -> bool:
+    """Whether the table is a plugin's: "filter.vip", "salon.5.filter.vip"."""
+    return re.sub(r"^salon\.\d+\.", "", place).partition(".")[0] in STAGES
 
 
 def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, str]) -> Any:
@@ -56,9 +63,8 @@ def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str,
             return found
         if value.get("optional"):
             return _UNSET
-        raise ConfigError(
-            f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or switch the table off with `enabled = false`"
-        )
+        way = "switch the table off with `enabled = false`" if _is_plugins(place) else _LEAVE_OUT
+        raise ConfigError(f"{path} [{place}] {key}: the environment variable {value['env']} is not set; set it, or {way}")
     return value
 
 
@@ -78,16 +84,21 @@ _KINDS = {
     "array": "a list",
     "object": "a table",
     "float": "a number",
+    "date": "a date",
+    "time": "a time of day",
+    "datetime": "a date and time",
 }
 
 
-def _plain(text: str, settings: type[Struct]) -> str:
+def plain(text: str, settings: type[Struct]) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.port`" → "port: expected a whole number, got text"."""
     message, _, at = text.partition(" - at `$")
     key = at.rstrip("`").lstrip(".").replace("[...]", "")
     if bad := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
         allowed = _words(settings, key.partition("[")[0].partition(".")[0])
-        return f"{key}: `{bad[1]}` is not a choice{near(bad[1], allowed)}"
+        return f"{key and f'{key}: '}`{bad[1]}` is not a choice{near(bad[1], allowed)}"
+    if re.match(r"Expected `str\b.*, got `(date|time|datetime)`", message):  # TOML has them bare
+        message += "; put it in quotes"
     message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)
     return f"{key}: {lower(message)}" if key else lower(message)
 

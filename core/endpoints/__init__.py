@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from core.endpoints import activity, callbacks, page, state, trial, webhooks
+from core.endpoints import activity, callbacks, flat, page, state, webhooks
 
 if TYPE_CHECKING:
     from core.app import Vestnik
@@ -18,7 +18,7 @@ def routes(app: Vestnik) -> list[Route]:
     return [
         Route("/webhook/{source}", partial(webhooks.webhook, app), methods=["GET", "POST"]),
         Route("/webhook/{source}/events", partial(webhooks.webhook, app), methods=["GET", "POST"]),
-        Route("/webhook/{source}/test", partial(trial.trial, app), methods=["POST"]),
+        Route("/webhook/{source}/test", partial(flat.flat, app), methods=["POST"]),
         Route("/callback/{transport}", partial(callbacks.callback, app), methods=["GET", "POST"]),
         Route("/activity", partial(activity.activity, app), methods=["POST"]),
         Route("/health", partial(state.health, app)),

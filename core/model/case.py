@@ -48,18 +48,21 @@ class Salon(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """All that a rule may know. Core collects it in one query and stores it with the verdicts."""
+    """All that a rule may know. Core collects it in one query and stores it with the verdicts.
 
-    type: (
-        str | None
-    )  # the notification that is due: "booking_updated"; "opted_out" and "opted_in" answer СТОП and СТАРТ; `None`: nothing visible differs
-    booking: Booking | None  # as it is now
+    `type` is "booking_created", "booking_updated" or "booking_cancelled"; of a text made elsewhere the event's `kind`, "message" where it
+    says none; "opted_out" and "opted_in" are the answers to СТОП and СТАРТ. `None`: no notification is due, and `note` says why.
+    `booking` is `None` for a text. After a deletion that said no more than the id it is what was known before, or `None`.
+    """
+
+    type: str | None  # the notification that is due
+    booking: Booking | None  # as it is now, cancelled or not
     announced: Booking | None  # as the client knows it
     changed: frozenset[str]  # what differs between the two: time, services, staff, branch, price, phone
     event: EventFacts
     contact: Contact
     salon: Salon
-    test: bool = False  # a test booking: rules that judge by the clock let it pass
+    test: bool = False  # a test booking, whose maker waits for the text: rules by the clock let it pass
     seen: bool = False  # the booking was known before this event
     note: str = ""  # why no notification is due
 
@@ -70,15 +73,13 @@ class Suppressed(Struct, frozen=True):
     reason: str
     client_knows: bool = False  # somebody told them already, so what is announced moves
     withheld: bool = False  # a trial run: what would have been sent is recorded, and what is announced moves, too
-    call: bool = (
-        False  # a cancellation or a new time goes on the list «Позвоните клиенту», unless another rule says no without this
-    )
+    call: bool = False  # a cancellation or a new time goes on the list «Позвоните клиенту», if all that say no say this
 
 
 class Deferred(Struct, frozen=True):
     """Not yet."""
 
-    until: datetime  # when to ask again
+    until: datetime  # when to ask again, with any offset
     reason: str
 
 

@@ -74,9 +74,7 @@ class Retry(Struct, frozen=True):
     after: timedelta | None = None  # what the gateway asks for; core has a back-off of its own
     scope: Literal["recipient", "transport"] = "recipient"  # what waits: this message, or the whole account
     alert: bool = False  # a person has to mend it: token, money, session
-    within: timedelta | None = (
-        None  # it may have been taken: a repeat is known for so long from the request; what would come later is `Unclear`
-    )
+    within: timedelta | None = None  # it may have been taken, and a repeat is known for so long from the request; later: `Unclear`
 
 
 class Rejected(Struct, frozen=True):

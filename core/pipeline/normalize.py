@@ -16,6 +16,7 @@ from msgspec import Struct
 from core.blame import blame
 from core.config import Configuration
 from core.hooks import Hooks
+from core.ids import is_made
 from core.model import Booking, Event, Ignored, Later, Received, merge
 from core.store.rows import EventRow, Known
 
@@ -39,7 +40,8 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
     if row.payload is None:
         return Broken("its body was deleted by retention")
     if row.company_id is not None and not config.serves(row.company_id):
-        return Ignored(f"salon {row.company_id} is not listed in {config.path.name}")
+        text = "; its sender names it by a text: give that a number in the source's table" if is_made(row.company_id) else ""
+        return Ignored(f"salon {row.company_id} is not listed in {config.path.name}{text}")
     received = Received(
         row.event_id, row.event_type, row.payload, row.company_id, row.external_id or row.record_id, test=row.is_test
     )

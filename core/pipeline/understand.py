@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core import retry
 from core.model import Event, Ignored, Later
-from core.pipeline import normalize, trial
+from core.pipeline import flat, normalize
 from core.pipeline.judge import Ready
 from core.pipeline.normalize import Broken
 from core.pipeline.receive import UNREADABLE
@@ -51,7 +51,7 @@ async def understand(run: Runtime, rows: list[EventRow]) -> tuple[Ready | None, 
 
 async def _read(run: Runtime, row: EventRow) -> normalize.Understood:
     if row.is_test and row.payload is not None:
-        return trial.understand(row.payload, run.config.salon_of(row.company_id), row.created_at)
+        return flat.understand(row.payload, run.config.salon_of(row.company_id), row.created_at)
     plugin = run.hooks.get("source", row.source)
     http = run.source_http(plugin.config_for(row.company_id) if plugin else None)
     return await normalize.understand(run.hooks, run.config, row, http)

@@ -7,6 +7,7 @@ Values come by keyword, with defaults that make a plain booking (`a_booking`, `a
 `an_app` runs exactly the plugins you name; `a_gateway` answers over real HTTP.
 """
 
+from core.errors import ConfigError, PluginError
 from core.testing.app import App, Row, Told, an_app
 from core.testing.driver import Clock
 from core.testing.gateway import Asked, Gateway, a_gateway
@@ -48,7 +49,9 @@ __all__ = [
     "App",
     "Asked",
     "Clock",
+    "ConfigError",
     "Gateway",
+    "PluginError",
     "Row",
     "Told",
     "a_booking",

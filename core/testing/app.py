@@ -192,22 +192,33 @@ def _rows(found: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
 
 @contextlib.contextmanager
 def an_app(
-    *, path: str | Path | Sequence[str | Path] = (), now: datetime = NOON, salon: Salon = SALON, **tables: Mapping[str, Any]
+    *,
+    path: str | Path | Sequence[str | Path] = (),
+    now: datetime = NOON,
+    salon: Salon = SALON,
+    salons: Mapping[int, Mapping[str, Any]] = {},
+    **tables: Mapping[str, Any],
 ) -> Iterator[App]:
     """A Vestnik with these tables and no others, while the block runs.
 
     `path` are the folders of private plugins. A stage that is not named gets what the others need: for `source` one that is told
     events as values (`app.book`), for `render` the shipped texts, for `send` one that keeps what it is given. A package's plugin is
-    found by its entry point, or by `module` in its table. Raises `PluginError` and `ConfigError` as the start would.
+    found by its entry point, or by `module` in its table. `salon` is the one that is listed, and whose events `app.book` tells.
+    `salons` is what stands below `[salon.ID]`, of this one and of others: `{962302: {"filter": {"vip": {"names": ["Лев"]}}}}`.
+    Raises as the start would: `PluginError` for a plugin that is not there, does not fit, or refuses its keys in `startup`;
+    `ConfigError`, which that is too, for any other mistake in a table.
     """
     folders = [path] if isinstance(path, str | Path) else path
     described = {key: value for key, value in msgspec.structs.asdict(salon).items() if key != "id" and value is not None}
+    listed: dict[str, Any] = {str(salon.id): described}
+    for number, keys in salons.items():
+        listed[str(number)] = {**listed.get(str(number), {}), **keys}
     with tempfile.TemporaryDirectory(prefix="vestnik-kit-") as folder, asyncio.Runner() as runner:
         raw = {
             "server": {"token": TOKEN},
             "database": {"url": f"sqlite:///{folder}/vestnik.db"},
             "plugins": {"path": [str(Path(entry).resolve()) for entry in folders]},
-            "salon": {str(salon.id): described},
+            "salon": listed,
             **DEFAULTS,
             **tables,
         }

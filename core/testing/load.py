@@ -11,7 +11,10 @@ from core.errors import PluginError
 
 
 def load(file: str | Path) -> ModuleType:
-    """The module in STAGE/NAME.py. Raises `PluginError` where there is none, or where it breaks while it is imported."""
+    """The module in STAGE/NAME.py.
+
+    Raises `PluginError` (from `core.testing`) where there is none, or where it breaks while it is imported.
+    """
     path = Path(file).resolve()
     if not path.is_file():
         there = [found.stem for found in path.parent.glob("[!_]*.py")]

@@ -8,7 +8,7 @@ A folder holds the bodies, one file each, and `_manifest.json`, which says what 
 | `outcome` | answers | the class of it: a word of `MEANS` |
 | `http_status` | answers | 200 where nothing is said |
 | `id` | accepted answers, status webhooks | the gateway's id of the message in it |
-| `method`, `path`, `headers` | requests | what leaves, besides the body |
+| `method`, `path`, `headers` | requests, `health` | what leaves, besides the body; `path` is whole, with that of `base_url` |
 | `status` | `status_poll`, `status_webhook` | `sent`, `delivered`, `read` or `failed` |
 """
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import msgspec
+from jmespath.exceptions import JMESPathError
 
-from core import Booking, Event, Ignored, Received, Request, Salon, Service, Settings, Staff, digest, hookimpl, parse_phone
+from core import Booking, Event, Ignored, Received, Request, Salon, Settings, Staff, digest, hookimpl, parse_phone
 from plugins.source import _proof as proof
 from plugins.source._json_mapping import Misfit, compiled, instant, kind, needed, usable, value, wall_clock
+from plugins.source._json_prices import priced
+from plugins.source._json_words import apart, meaning
 from plugins.source._yclients_json import as_text, candidates, dump, parse, tidy
 
 _NEEDED: Mapping[str, str] = {
@@ -42,12 +45,14 @@ class Config(Settings, frozen=True):
     created: tuple[str, ...] = ()  # the words that mean a new booking
     updated: tuple[str, ...] = ()  # the words that mean a change; empty: all others
     deleted: tuple[str, ...] = ()  # the words that mean a cancellation
+    ignored: tuple[str, ...] = ()  # the words that are about something else: nothing of such a body is read
     start: str = ""  # the path to the visit's time: ISO 8601 (without an offset it is the salon's clock), or seconds since 1970
     phone: str = ""  # the path to the client's phone
     name: str = ""  # the path to the client's name
     services: str = ""  # the path to the titles; or to a list of {title, cost, first_cost}
     cost: str = ""  # the path to the price; several are summed
     first_cost: str = ""  # the path to the price before the discount
+    kopecks: bool = False  # all prices are in hundredths: 150000 is 1500
     staff: str = ""  # the path to the master's name
     comment: str = ""  # the path to the comment
     changed: str = ""  # the path to the time of the change; without it the order of arrival is the order of changes
@@ -58,6 +63,7 @@ class Config(Settings, frozen=True):
         paths = {key: path for key in _PATHS if (path := getattr(self, key)) and isinstance(path, str)}
         for key, path in paths.items():
             usable(key, compiled, path)
+        apart(self)
         if paths or self.created or self.deleted:
             _complete(self)
 
@@ -78,7 +84,7 @@ def receive(request: Request, config: Config, now: datetime) -> Sequence[Receive
     text = as_text(request.body)
     try:
         for found, payload in candidates(request.body, text):
-            if isinstance(found, dict) and not config.events:
+            if isinstance(found, dict) and (not config.events or _is_entry(found, request, config)):
                 return [_item(sender, signed, 0, found, payload, config)]
             if isinstance(found, dict | list):
                 return [_item(sender, signed, n, entry, dump(entry), config) for n, entry in enumerate(_entries(found, config))]
@@ -95,7 +101,9 @@ async def normalize(received: Received, salon: Salon, config: Config) -> Event |
         event = parse(received.payload)
         if not isinstance(event, dict):
             return Ignored("cannot be read: there is no event in it")
-        action = _action(needed("status", config.status, event), config)
+        action = meaning(needed("status", config.status, event), config)
+        if action == "ignored":
+            return Ignored(f"{received.event_type}: a word of `ignored` in the source's table")
         if action is None:
             return Ignored(f"{received.event_type}: a word that created, updated and deleted of the source's table do not have")
         said = _said(event, action, config)
@@ -107,7 +115,7 @@ async def normalize(received: Received, salon: Salon, config: Config) -> Event |
     changed_at = instant(said["changed"], salon)
     booking = Booking(
         visit_at=wall_clock(said["start"], salon),
-        services=_priced(said["services"], said["cost"], said["first_cost"]),
+        services=priced(said["services"], said["cost"], said["first_cost"], kopecks=config.kopecks),
         staff=Staff(said["staff"]) if said["staff"] else None,
         branch=None if received.company_id is None else str(received.company_id),
         client_name=said["name"],
@@ -136,6 +144,14 @@ def _entries(found: Any, config: Config) -> list[Any]:
     return list(tidy(entries))
 
 
+def _is_entry(found: dict[str, Any], request: Request, config: Config) -> bool:
+    """Whether it is one event of a list: those that cannot be read are stored one by one, and so they are read again."""
+    try:
+        return request.replayed and not isinstance(compiled(config.events).search(found), list)
+    except JMESPathError:
+        return True
+
+
 def _item(sender: str, signed: str | None, number: int, event: Any, payload: str, config: Config) -> Received:
     """One event. Every value is read already now, so that one of a wrong type is known before the event is decided."""
     company = own = None
@@ -143,8 +159,8 @@ def _item(sender: str, signed: str | None, number: int, event: Any, payload: str
         if not isinstance(event, dict):
             raise Misfit(f"an event is an object, there is {kind(event)}")
         status = needed("status", config.status, event)
-        action = _action(status, config)
-        if action is not None:
+        action = meaning(status, config)
+        if action not in (None, "ignored"):
             company, own = _company(event, config), needed("id", config.id, event)
             _said(event, action, config)
         # Without a delivery's id or the time of the change two different saves may look the same, so each is an event of its own.
@@ -153,7 +169,9 @@ def _item(sender: str, signed: str | None, number: int, event: Any, payload: str
         return _unreadable(payload, str(misfit), company, own, signed)
     content = digest(event)
     key = uuid4().hex if fresh else digest(sender, signed, number) if signed else digest(sender, content)
-    return Received(f"evt_{key}", f"booking.{action or status}", payload, company, own, signed, digest=content)
+    return Received(
+        f"evt_{key}", f"booking.{status if action in (None, 'ignored') else action}", payload, company, own, signed, digest=content
+    )
 
 
 def _said(event: dict[str, Any], action: str, config: Config) -> dict[str, Any]:
@@ -176,23 +194,3 @@ def _company(event: dict[str, Any], config: Config) -> int | str:
         return config.salon
     found: int | str = needed("salon", config.salon, event)
     return config.salons.get(str(found), found)
-
-
-def _action(status: str, config: Config) -> Literal["created", "updated", "deleted"] | None:
-    if status in config.deleted:
-        return "deleted"
-    if status in config.created:
-        return "created"
-    return "updated" if status in config.updated or not config.updated else None
-
-
-def _priced(services: tuple[Service, ...] | None, cost: Any, first_cost: Any) -> tuple[Service, ...] | None:
-    """A price of the whole booking stands on its first line; lines that have prices of their own keep them."""
-    if not services or cost is None or any(line.cost is not None for line in services):
-        return services
-    nothing = cost - cost
-    first, *others = services
-    return (
-        msgspec.structs.replace(first, cost=cost, first_cost=first_cost),
-        *(msgspec.structs.replace(line, cost=nothing, first_cost=nothing) for line in others),
-    )

@@ -109,9 +109,26 @@ MISTAKES = [
     ("[filter]\nmarks = 1", "config.toml [filter]: `marks` stands outside a table; write it below [filter.NAME]"),
     ("filter = 1", "config.toml [filter]: expected a table, got `1`"),
     ('[filter.stale]\nenabled = "no"', "config.toml [filter.stale] enabled: expected true or false, got `'no'`"),
-    ("[salon.barbershop]", "config.toml [salon.barbershop]: a salon is named by its number (company_id), such as [salon.962302]"),
-    ("[salon.0]", "config.toml [salon.0]: a salon is named by its number (company_id), such as [salon.962302]"),
-    ('[salon]\nname = "x"', "config.toml [salon.name]: a salon is named by its number (company_id), such as [salon.962302]"),
+    (
+        "[salon.barbershop]",
+        "config.toml [salon.barbershop]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        '[salon."A-314"]',
+        "config.toml [salon.A-314]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        "[salon.0]",
+        "config.toml [salon.0]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    (
+        '[salon]\nname = "x"',
+        "config.toml [salon.name]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
+    ("[server]\ntoken = 2026-08-20", "config.toml [server] token: expected text, got a date; put it in quotes"),
+    ("[route]\nchannels = [10:00:00]", "config.toml [route] channels[0]: expected text, got a time of day; put it in quotes"),
+    ("[server]\nport = 2026-08-20T10:00:00", "config.toml [server] port: expected a whole number, got a date and time"),
+    ("[database]\nkeep = 10:00:00", 'config.toml [database] keep: expected text such as "10m", got 10:00:00; put it in quotes'),
     ("[salon]\n5 = 3", "config.toml [salon.5]: expected a table, got `3`"),
     ('[salon.5]\nadress = "x"', "config.toml [salon.5]: unknown key `adress`, did you mean `address`?"),
     ("[salon.5.filters.stale]", "config.toml [salon.5]: unknown key `filters`, did you mean `filter`?"),
@@ -131,7 +148,7 @@ MISTAKES = [
     ),
     (
         '[server]\ntoken = { env = "NO_SUCH" }',
-        "config.toml [server] token: the environment variable NO_SUCH is not set; set it, or switch the table off with `enabled = false`",
+        "config.toml [server] token: the environment variable NO_SUCH is not set; set it, or add `optional = true` to leave the key at its default",
     ),
 ]
 

@@ -177,6 +177,24 @@ def test_no_folder(bench: Bench) -> None:
     )
 
 
+def test_a_path_that_is_one_too_deep(bench: Bench) -> None:
+    """A file, or the folder of a stage, in the place of the folder above: which that is, is said."""
+    bench.plugin("filter.vip", RULE)
+    bench.plugin("filter.vip", RULE, folder="filter")
+    (bench.folder / "mine" / "loose.py").write_text("", encoding="utf-8")
+    for path, said in (
+        ("mine/filter/vip.py", 'mine/filter/vip.py is a file; name the folder above its stage: path = ["mine"]'),
+        (
+            "mine/loose.py",
+            "mine/loose.py is a file; let it lie in the folder of its stage, such as mine/filter/loose.py, and name mine",
+        ),
+        ("mine/filter", 'mine/filter is the folder of a stage; name the one above: path = ["mine"]'),
+        ("filter/filter", 'filter/filter is the folder of a stage; name the one above: path = ["filter"]'),
+    ):
+        assert bench.mistake("[filter.vip]", f'path = ["{path}"]') == f"{bench.file} [plugins] path: {said}"
+    assert len(bench.load("[filter.vip]", 'path = ["filter"]').plugins) == 1
+
+
 def test_no_module(bench: Bench) -> None:
     """A `module` that is not installed is said so."""
     assert bench.mistake('[filter.vip]\nmodule = "no_such_package.rule"') == (
@@ -201,6 +219,10 @@ BROKEN = [
     ("import json\n\nTABLE = json.loads('')\n", "{file} line 3: JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
     ("import sys\nsys.exit('no key')\n", "{file} line 2: SystemExit: no key"),
     ("import os\n\nx = nonsense\n", "{file} line 3: NameError: name 'nonsense' is not defined"),
+    (
+        "from core import Settings, WallTime\n\nclass Config(Settings, frozen=True):\n    at: WallTime = WallTime('ten')\n",
+        '{file} line 4: ValueError: `ten` is not a time of day: write it as "22:00"',
+    ),
     ("def f(:\n", "{file} line 1: SyntaxError: invalid syntax"),
     ("import no_such_package\n", "{file} line 1: ModuleNotFoundError: No module named 'no_such_package'"),
     ("from core import Supressed\n", "{file} line 1: ImportError: cannot import name 'Supressed' from 'core' ({core})"),
@@ -258,6 +280,33 @@ MISFITS = [
         "filter.x",
         "from core import WallTime\n" + RULE + "class Config(Settings, frozen=True):\n    until: WallTime = '10:00'\n",
         "filter.x: the default of Config.until is text, and no WallTime; write WallTime('10:00')",
+    ),
+    *(
+        (
+            "filter.x",
+            f"from core import Duration\nfrom typing import Literal\n{RULE}class Config(Settings, frozen=True):\n    {field}\n",
+            f"filter.x: {said}",
+        )
+        for field, said in (
+            (
+                "names: tuple[str, ...] = ('Бари')",
+                "the default of Config.names is 'Бари': expected a list, got text; a tuple of one has a comma: ('Бари',)",
+            ),
+            (
+                "names: tuple[str, ...] = ('Бари', 5)",
+                "the default of Config.names is ('Бари', 5): [1]: expected text, got a whole number; mend it, or its type",
+            ),
+            (
+                "wait: Duration = 20",
+                'the default of Config.wait is 20: expected text such as "10m", got `20`; mend it, or its type',
+            ),
+            (
+                "day: Literal['mon', 'tue'] = 'wed'",
+                "the default of Config.day is 'wed': `wed` is not a choice; mend it, or its type",
+            ),
+            ("word: str = None", "the default of Config.word is None, and its type does not say so; add ` | None` to it"),
+            ("most = 5", "Config.most has no type, so it is no key; write `most: int = …`"),
+        )
     ),
     (
         "filter.x",
@@ -426,6 +475,14 @@ def test_unknown_key_of_a_plugin_that_is_on_for_one(bench: Bench) -> None:
         ),
         ('[filter.own_comment]\nmarks = "AI"', "[filter.own_comment] marks: expected a list, got text"),
         ('[filter.quiet_hours]\nfrom = "25:00"', '[filter.quiet_hours] from: `25:00` is not a time of day: write it as "22:00"'),
+        (
+            "[filter.quiet_hours]\nto = 09:00:00",
+            '[filter.quiet_hours] to: write it in quotes: "09:00"',
+        ),
+        (
+            "[filter.own_comment]\nmarks = [2026-08-20]",
+            "[filter.own_comment] marks[0]: expected text, got a date; put it in quotes",
+        ),
         ("[filter.settle]\nwait = 20", '[filter.settle] wait: expected text such as "10m", got `20`'),
         ("[filter.frequency_cap]\nmessages = 0", "[filter.frequency_cap] messages: expected a whole number >= 1"),
         (
@@ -459,7 +516,7 @@ def test_two_transports_for_one_channel(bench: Bench) -> None:
 def test_startup_that_fails_names_the_plugin(bench: Bench) -> None:
     """A ValueError is the plugin's own sentence; anything else is named."""
     for body, sentence in (
-        ("raise ValueError('phones: write them so')", "[filter.vip] phones: write them so"),
+        ("raise ValueError('phones: write them so')", f"{bench.file} [filter.vip] phones: write them so"),
         ("1 / 0", "filter.vip.startup: ZeroDivisionError: division by zero; mend it, or switch the plugin off"),
     ):
         bench.plugin("filter.vip", RULE + f"@hookimpl\nasync def startup():\n    {body}\n")

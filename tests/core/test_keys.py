@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+import core
 from core import Duration, Settings, WallTime
 from core.keys import Key, comments, in_words, keys, length, spell
 
@@ -91,3 +94,13 @@ _VALUES = st.recursive(
 def test_spelled_is_toml(value: Any) -> None:
     """A default stands as config.toml would have it."""
     assert tomllib.loads(f"key = {spell(value)}")["key"] == value
+
+
+def test_no_comment_of_a_public_value_is_lost() -> None:
+    """A formatter moves one that is too long away from its field, and then the page of names has a blank in its place."""
+    for found in (getattr(core, name) for name in core.__all__):
+        if inspect.isclass(found) and issubclass(found, Struct):
+            written = {
+                line.strip().split(":")[0] for line in inspect.getsource(found).splitlines() if re.match(r"    \w+: .*[(\[]$", line)
+            }
+            assert written <= set(comments(found)), f"{found.__name__}: {sorted(written - set(comments(found)))}"

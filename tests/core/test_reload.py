@@ -132,8 +132,8 @@ REFUSED = [
     ("[filter\n", "{file}: is not TOML: "),
     ("[filter.broken]\n", "{file} [filter.broken]: {folder}/mine/filter/broken.py line 1: ZeroDivisionError: division by zero"),
     ('[filter.settle]\nwait = {{ env = "NO_SUCH" }}\n', "{file} [filter.settle] wait: the environment variable NO_SUCH is not set; "),
-    ('[record.ledger]\nword = "bad"\n', "[record.ledger] word: bad is not allowed"),
-    ('[filter.only_phones]\nphones = []\n[salon.962302.filter.only_phones]\nphones = ["12"]\n', "[salon.962302.filter.only_phones] phones: `12` is no phone number; write it as "),
+    ('[record.ledger]\nword = "bad"\n', "{file} [record.ledger] word: bad is not allowed"),
+    ('[filter.only_phones]\nphones = []\n[salon.962302.filter.only_phones]\nphones = ["12"]\n', "{file} [salon.962302.filter.only_phones] phones: `12` is no phone number; write it as "),
     ("[server]\n", "{file}: names no plugin; write the tables back"),
 ]  # fmt: skip
 
@@ -338,7 +338,7 @@ def test_own_texts_are_seen_from_the_file(bench: Bench, database_url: str) -> No
     (bench.folder / "own.toml").write_text('booking_created = "наш текст"', encoding="utf-8")
     (bench.folder / "other.toml").write_text('booking_created = "иной текст"', encoding="utf-8")
     own = '[salon.962302.render.booking]\ntexts = "{}"\n'
-    missing = f"[salon.962302.render.booking] texts: there is no folder {bench.folder}/none; make it, or leave `texts` empty for the built-in ones"
+    missing = f"{bench.file} [salon.962302.render.booking] texts: there is no folder {bench.folder}/none; make it, or leave `texts` empty for the built-in ones"
 
     def booked(number: int) -> dict[str, Any]:
         return body("record_create_admin", id=number, resource_id=number)

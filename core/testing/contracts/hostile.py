@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
+from core.testing.contracts.common import text
+
 _WORDS = [
     "id",
     "error",
@@ -22,7 +24,7 @@ _WORDS = [
     "errors",
     "from",
 ]
-_SCALARS = st.none() | st.booleans() | st.integers(-3, 2**70) | st.floats(allow_nan=False) | st.text(max_size=20)
+_SCALARS = st.none() | st.booleans() | st.integers(-3, 2**70) | st.floats(allow_nan=False) | text
 
 STATUSES = st.sampled_from(
     [200, 201, 202, 204, 304, 400, 401, 403, 404, 408, 409, 413, 422, 429, 466, 499, 500, 502, 503]
@@ -31,7 +33,7 @@ STATUSES = st.sampled_from(
 any_json = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=4)
 )
-form = st.dictionaries(st.sampled_from(["data[0]", "data[1]", "hash", "x"]), st.text(max_size=30)).map(
+form = st.dictionaries(st.sampled_from(["data[0]", "data[1]", "hash", "x"]), text).map(
     lambda fields: urlencode(fields, errors="replace").encode()
 )
 

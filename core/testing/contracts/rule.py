@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from hypothesis import given
 
-from core.model import Case, Deferred, Suppressed
-from core.testing.contracts.cases import cases, moments
+from core.model import Case, Deferred, Suppressed, Verdict
+from core.testing.contracts.cases import around, cases, moments
 from core.testing.contracts.common import Contract, spelled, suite, tried
 from core.testing.values import NOON, a_case
 
@@ -20,12 +20,18 @@ _ONE_MINUTE = timedelta(minutes=1)
 
 class RuleContract(Contract):
     passes: ClassVar[Case]
+    speaks: ClassVar[Case | None]
+    at: ClassVar[datetime | None]
 
     @tried
     @given(case=cases, now=moments)
     def test_is_pure(self, case: Case, now: datetime) -> None:
         """Any case gets a verdict or none, the same one twice; a refusal has a reason, a delay ends later than now."""
-        rule, config = self.subject, self.subject.config()
+        self.judged(case, now, self.subject.config())
+
+    def judged(self, case: Case, now: datetime, config: Any) -> Verdict:
+        """A verdict that core can follow, or none."""
+        rule = self.subject
         first, again = (rule.asked("filter", case=case, now=now, config=config) for _ in range(2))
         rule.demand(
             first == again,
@@ -34,7 +40,7 @@ class RuleContract(Contract):
             "keep nothing between two calls",
         )
         if first is None:
-            return
+            return None
         rule.demand(
             isinstance(first, Suppressed | Deferred),
             "filter",
@@ -50,6 +56,28 @@ class RuleContract(Contract):
             rule.demand(
                 first.until - now < LONGEST, "filter", f"waits until {first.until}, and it is {now}", "wait for less than 8 days"
             )
+        return first  # type: ignore[no-any-return]
+
+    def test_speaks(self) -> None:
+        """It objects to something: to the case that the suite is given, else to one of some thousands, through a whole week."""
+        rule, config = self.subject, self.subject.config()
+        tried = list(around(self.speaks, self.at))
+        spoke = [self.judged(case, now, config) is not None for case, now in tried]
+        rule.demand(
+            any(spoke),
+            "filter",
+            f"answered None to all {len(tried)} cases of the suite, so nothing of it is tried",
+            "give the suite `config` with which it objects, a case it `speaks` about, or the moment `at` which it does; else mend the rule",
+        )
+        if self.speaks is None:
+            return
+        at = self.at or NOON + _ONE_MINUTE
+        rule.demand(
+            self.judged(self.speaks, at, config) is not None,
+            "filter",
+            f"answered None to the case that it `speaks` about, at {at}",
+            "mend the rule, or give the suite another case or another moment `at`",
+        )
 
     def test_lets_a_plain_booking_pass(self) -> None:
         """A rule that is never silent about nothing: the plain new booking passes it, or the case that `passes` names."""
@@ -67,6 +95,19 @@ class RuleContract(Contract):
         self.subject.demand(word in ("abstain", "hold"), "on_error", f"is {word!r}", 'write "abstain" or "hold"')
 
 
-def rule(plugin: ModuleType, *, config: Mapping[str, Any] | None = None, passes: Case | None = None) -> type[RuleContract]:
-    """The suite for a rule. `config` are keys of its table; `passes` is a case it lets pass, where it is silent about the plain one."""
-    return suite(RuleContract, "filter", plugin, config or {}, passes=passes or a_case())  # type: ignore[return-value]
+def rule(
+    plugin: ModuleType,
+    *,
+    config: Mapping[str, Any] | None = None,
+    passes: Case | None = None,
+    speaks: Case | None = None,
+    at: datetime | None = None,
+) -> type[RuleContract]:
+    """The suite for a rule.
+
+    `config` are keys of its table. The suite's clock stands at 2026-08-20 09:00 UTC, a Thursday, noon in Moscow; the plain booking is a
+    visit 26.5 hours later. There the rule has to let the plain new booking pass, or, where it objects to that, the case `passes`. And
+    it has to object to something: in the week from then on, to a plain booking with one thing different. A rule that waits for more
+    than that is given a case it `speaks` about, or the moment `at` which it does.
+    """
+    return suite(RuleContract, "filter", plugin, config or {}, passes=passes or a_case(), speaks=speaks, at=at)  # type: ignore[return-value]

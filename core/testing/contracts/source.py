@@ -7,7 +7,9 @@ order in which they came. `reads` is what `normalize` makes of it: created, upda
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from core.errors import Refused
 from core.model import Event, Salon
 from core.testing.contracts.common import spelled, suite, tried
-from core.testing.contracts.source_player import Proof, Recorded, SourcePlayer
+from core.testing.contracts.source_player import Change, Proof, Recorded, SourcePlayer
 from core.testing.values import NOON, SALON
 
 SECRET = "the-right-one"  # noqa: S105
@@ -66,6 +68,42 @@ class SourceContract(SourcePlayer):
             )
             first[keys[0]] = entry.title
 
+    def test_an_older_change_is_known_as_such(self) -> None:
+        """Changes of one booking are ordered by the sender's clock: posted in reverse, each older one is `stale`."""
+        for (company, _), changes in self.changes().items():
+            for change in changes:
+                self.subject.demand(
+                    change.at is not None or not self.ordered,
+                    "normalize",
+                    f"gave {change.title} no changed_at, so an older change that comes late is told as the newest",
+                    "set Event.changed_at to the sender's time of the change; where it says none, contracts.source(…, ordered=False)",
+                )
+            for before, after in pairwise(change for change in changes if change.at is not None):
+                self.subject.demand(
+                    before.at <= after.at,  # type: ignore[operator]
+                    "normalize",
+                    f"dates {after.title}, which came after {before.title}, before it ({after.at}, {before.at})",
+                    "set Event.changed_at to the time of the change, and list the bodies in the order in which they came",
+                )
+            dated = [change for change in changes if change.at is not None]
+            if len({change.at for change in dated}) > 1:
+                self.reverse(dated, company)
+
+    def reverse(self, changes: Sequence[Change], company: int | str | None) -> None:
+        """Post them to a Vestnik with the rule `stale` alone, the newest first."""
+        newest = max(change.at for change in changes if change.at)
+        with self.app([company]) as app:
+            for change in sorted(changes, key=lambda change: change.at or NOON, reverse=True):
+                told = app.webhook(self.subject.short, change.body)
+                if change.at == newest or change.deletes:
+                    continue  # a deletion counts however late it comes
+                self.subject.demand(
+                    told.rule == "stale",
+                    "normalize",
+                    f"{change.title} came after a newer change of its booking and was not known as older ({told.why or told.texts})",
+                    "let all bodies of one booking have the same company_id and subject_id, and changed_at be the sender's time",
+                )
+
     def test_refuses_a_wrong_secret(self) -> None:
         """Once a secret is set, a missing and a wrong one are refused, and the right one is not."""
         if "secret" not in self.subject.config().__struct_fields__:
@@ -80,14 +118,25 @@ class SourceContract(SourcePlayer):
                 self.refused(body, config, wrong),
                 "receive",
                 f"took in a body with {f'the secret {wrong!r}' if wrong else 'no secret'} although another is set",
-                "raise Refused unless same_secret(request.query.get('secret'), config.secret)",
+                "prove what `proof` signs: prove_hmac(config.secret, …), or raise Refused unless same_secret(…)"
+                if self.proof
+                else "raise Refused unless same_secret(request.query.get('secret'), config.secret)",
             )
         self.subject.demand(
             not self.refused(body, config, SECRET),
             "receive",
             "refused a body with the right secret",
-            "read it from ?secret=…, or tell the suite by `proof` in which headers it travels",
+            "prove what `proof` signs, or mend `proof`"
+            if self.proof
+            else "read it from ?secret=…, or tell the suite by `proof` in which headers it travels",
         )
+        if self.dated:
+            self.subject.demand(
+                self.refused(body, config, SECRET, NOON - timedelta(hours=1)),
+                "receive",
+                "took in a body that was signed an hour ago",
+                "raise Refused where the signed time is more than five minutes away from `now`",
+            )
 
     @tried
     @given(body=garbage)
@@ -130,15 +179,19 @@ def source(
     config: Mapping[str, Any] | None = None,
     proof: Proof | None = None,
     salon: Salon = SALON,
+    ordered: bool = True,
 ) -> type[SourceContract]:
     """The suite for a source.
 
     `bodies` are recorded ones: a folder, or bytes by name; without them its `examples` are tried. `config` are keys of its table without
-    which it reads nothing. `proof(body, secret)` gives the headers that prove a body, where the secret does not travel as ?secret=….
+    which it reads nothing. `proof(body, secret)`, or `proof(body, secret, now)` where the time is signed, gives the headers that prove a
+    body, where the secret does not travel as ?secret=…. `ordered=False`: its sender says no time of a change, so that the order of
+    arrival has to do. The suite's clock stands at 2026-08-20 09:00 UTC.
     """
     recorded = _recorded(bodies) if isinstance(bodies, Path) else [Recorded(*entry) for entry in (bodies or {}).items()]
+    proofs = [proof] if proof is not None else []
     return suite(  # type: ignore[return-value]
-        SourceContract, "source", plugin, config or {}, recorded=recorded, salon=salon, proof=[proof] if proof is not None else []
+        SourceContract, "source", plugin, config or {}, recorded=recorded, salon=salon, proof=proofs, ordered=ordered
     )
 
 

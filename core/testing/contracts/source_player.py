@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 from msgspec import Struct
 
-from core.errors import Refused
+from core.errors import ConfigError, Refused
+from core.ids import number_of
 from core.model import Booking, CallbackItem, Event, Example, Ignored, Later, Received, Reply, Request, Salon
+from core.testing.app import App, an_app
 from core.testing.contracts.common import Contract, Subject, spelled
 from core.testing.values import NOON, a_request
 
-Proof = Callable[[bytes, str], Mapping[str, str]]
+Proof = Callable[[bytes, str], Mapping[str, str]] | Callable[[bytes, str, datetime], Mapping[str, str]]
 
 
 class Recorded(Struct, frozen=True):
@@ -26,8 +31,18 @@ class Recorded(Struct, frozen=True):
     reads: str = ""
 
 
+class Change(Struct, frozen=True):
+    """One body about a booking, and when its change was made, if it says so."""
+
+    title: str
+    body: bytes
+    at: datetime | None
+    deletes: bool
+
+
 class SourcePlayer(Contract):
     recorded: ClassVar[Sequence[Recorded]]
+    ordered: ClassVar[bool]
     salon: ClassVar[Salon]
     proof: ClassVar[Sequence[Proof]]  # in a sequence: a bare function would be a method
 
@@ -48,18 +63,58 @@ class SourcePlayer(Contract):
         found: Sequence[Example] = subject.asked("examples", now=NOON, config=subject.config())
         return [Recorded(entry.title, entry.body) for entry in found]
 
-    def posted(self, body: bytes, config: Any, secret: str = "") -> list[Received | CallbackItem]:
+    def posted(self, body: bytes, config: Any, secret: str = "", signed: datetime = NOON) -> list[Received | CallbackItem]:
         request = a_request(body, path=f"/webhook/{self.subject.short}")
         if secret and self.proof:
-            request = a_request(body, path=request.path, headers=self.proof[0](body, secret))
+            request = a_request(body, path=request.path, headers=self.proven(body, secret, signed))
         elif secret:
             request = Request(request.method, request.path, request.headers, {"secret": secret}, body)
         said = self.subject.call("receive", request=request, config=config, now=NOON)
         return list(said.items if isinstance(said, Reply) else said)
 
-    def refused(self, body: bytes, config: Any, secret: str) -> bool:
+    @property
+    def dated(self) -> bool:
+        """Whether the proof signs the time, too."""
+        return bool(self.proof) and len(inspect.signature(self.proof[0]).parameters) > 2
+
+    def proven(self, body: bytes, secret: str, now: datetime) -> Mapping[str, str]:
+        """The headers that prove a body at this moment."""
+        proof: Callable[..., Mapping[str, str]] = self.proof[0]
+        return proof(body, secret, now) if self.dated else proof(body, secret)
+
+    def changes(self) -> dict[tuple[int | str | None, int | str], list[Change]]:
+        """The bodies that are about bookings, by booking, in the order in which they came, where there are several."""
+        found: dict[tuple[int | str | None, int | str], list[Change]] = {}
+        for entry in self.bodies():
+            item = self.taken(entry.body)[0]
+            told = self.understood(item)
+            if item.subject_id is None or not isinstance(told, Event) or told.text is not None:
+                continue
+            at = told.changed_at or (told.booking.changed_at if told.booking else None)
+            gone = told.action == "deleted" or (told.booking is not None and told.booking.cancelled)
+            found.setdefault((item.company_id, item.subject_id), []).append(Change(entry.title, entry.body, at, gone))
+        return {key: changes for key, changes in found.items() if len(changes) > 1}
+
+    @contextlib.contextmanager
+    def app(self, companies: Iterable[int | str | None]) -> Iterator[App]:
+        """A Vestnik with this source and the rule `stale`, for these salons."""
+        found = self.subject
+        listed: dict[int, Mapping[str, Any]] = {number: {} for number, _ in map(number_of, companies) if number}
+        table = {**found.keys, "module": found.module.__name__}
+        path: list[Path] = []
+        if found.module.__name__.startswith("vestnik_private."):
+            assert found.module.__file__ is not None
+            path = [Path(found.module.__file__).parents[1]]
+            del table["module"]
         try:
-            self.posted(body, config, secret)
+            with an_app(path=path, source={found.short: table}, filter={"stale": {}}, salon=self.salon, salons=listed) as app:
+                yield app
+        except ConfigError as error:
+            found.wrong("Config", str(error), "mend the keys that the suite is given")
+
+    def refused(self, body: bytes, config: Any, secret: str, signed: datetime = NOON) -> bool:
+        try:
+            self.posted(body, config, secret, signed)
         except Refused:
             return True
         except Exception as error:

@@ -34,11 +34,14 @@ class Config(Settings, frozen=True):
     poll_every: Duration = Duration("5m")  # how often
 
 
-class Reservation(msgspec.Struct):
+class Head(msgspec.Struct):
     id: int
     place: int
     state: str  # "booked", "changed", "cancelled"
     changed: datetime  # when, by their clock
+
+
+class Reservation(Head):
     at: datetime  # with the offset of the place
     phone: str
     guests: int
@@ -52,7 +55,7 @@ def receive(request: Request, config: Config) -> Sequence[Received]:
 
 
 def _item(body: bytes) -> Received:
-    found = msgspec.json.decode(body, type=Reservation)
+    found = msgspec.json.decode(body, type=Head)
     key = digest("tables", found.place, found.id, found.changed.isoformat())
     return Received(f"evt_{key}", f"table.{found.state}", body.decode(), found.place, found.id)
 

@@ -32,4 +32,4 @@ def test_what_the_client_gets() -> None:
         assert app.change(a_booking("2026-08-21 16:00")).texts[0].startswith("📝 *Ваша запись изменена*")
 
 
-TestContract = contracts.rule(plugin, config={"names": ["Лев"]})
+TestContract = contracts.rule(plugin, config={"names": ["Бари"]}, passes=a_case(type="booking_updated"))

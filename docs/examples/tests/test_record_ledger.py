@@ -8,8 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from core.errors import PluginError
-from core.testing import a_booking, an_app, contracts, load
+from core.testing import PluginError, a_booking, an_app, contracts, load
 
 PRIVATE = Path(__file__).parents[1]
 plugin = load(PRIVATE / "record" / "ledger.py")
@@ -33,7 +32,9 @@ def test_what_it_writes(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """The start is refused in a sentence."""
     with (
-        pytest.raises(PluginError, match=r"^\[record.ledger\] file: there is no folder .*away; make it, or name another$"),
+        pytest.raises(
+            PluginError, match=r"config.toml \[record.ledger\] file: there is no folder .*away; make it, or name another$"
+        ),
         an_app(path=PRIVATE, record={"ledger": {"file": str(tmp_path / "away" / "ledger.txt")}}),
     ):
         pass

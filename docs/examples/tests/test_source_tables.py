@@ -46,6 +46,14 @@ def test_an_older_change_that_comes_later_is_not_told() -> None:
         assert (moved.status, booked.status, booked.texts) == ("processed", "suppressed", [])
 
 
+def test_what_is_wrong_further_down_is_parked_under_its_booking() -> None:
+    """`receive` reads no more than whose it is; `normalize` stumbles, and a person sees where."""
+    with an_app(path=PRIVATE, source={"tables": {"secret": "none"}}) as app:
+        told = app.webhook("tables", body("booked").replace(b'"guests": 2', b'"guests": "two"'))
+        assert (told.status, told.texts) == ("parked", [])
+        assert "Expected `int`, got `str` - at `$.guests`" in (told.reason or "")
+
+
 def test_it_asks_for_what_was_missed() -> None:
     """The book is asked what changed since a moment, and answers as it posts: the same event has the same key."""
 

@@ -8,8 +8,7 @@ from time import perf_counter
 import pytest
 
 from core import Booking, Event, Recipient
-from core.errors import ConfigError, PluginError
-from core.testing import NOON, PHONE, a_booking, a_gateway, an_app
+from core.testing import NOON, PHONE, ConfigError, PluginError, a_booking, a_gateway, an_app
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 RULE = '''"""Stays silent about bookings of one phone, and waits for those of another."""
@@ -60,6 +59,23 @@ def test_only_these_plugins_are_on(private: Path) -> None:
         assert (told.status, told.rule, told.why) == ("suppressed", "quiet", "quiet: it says so")
 
 
+def test_what_stands_below_a_salon() -> None:
+    """Keys of the salon's own change a rule, a salon beside it does not; both are read as config.toml's."""
+    own = {962302: {"filter": {"staff_tells": {"names": ["Лев"]}}}, 5: {"timezone": "Asia/Almaty"}}
+    with an_app(path=EXAMPLES, filter={"staff_tells": {"names": ["Бари"]}}, salons=own) as app:
+        assert app.book(a_booking(), id=1).texts
+        assert app.book(a_booking(staff="Лев"), id=2).why == "staff_tells: Лев tells the clients himself"
+    with an_app(path=EXAMPLES, filter={"staff_tells": {"names": ["Бари"]}}, salons={5: own[962302]}) as app:
+        assert app.book(a_booking(), id=1).why == "staff_tells: Бари tells the clients himself"
+    with (
+        pytest.raises(
+            ConfigError, match=r"config.toml \[salon.5.filter.staff_tells\]: unknown key `name`, did you mean `names`\?$"
+        ),
+        an_app(path=EXAMPLES, salons={5: {"filter": {"staff_tells": {"name": ["Бари"]}}}}),
+    ):
+        pass
+
+
 def test_time_passes_only_when_it_is_told_to(private: Path) -> None:
     """A deferred message waits for the clock; `wait` takes seconds or a duration."""
     with an_app(path=str(private), filter={"quiet": {}}) as app:
@@ -70,6 +86,23 @@ def test_time_passes_only_when_it_is_told_to(private: Path) -> None:
         app.wait(60)
         assert (len(app.texts), app.told(told.event_id).status) == (1, "processed")
         assert (app.now - NOON).total_seconds() == 300
+
+
+@pytest.mark.parametrize(
+    ("rules", "status", "why"),
+    [
+        ({"past_visit": {}}, "suppressed", "past_visit: the visit began on 20.08.2026 at 12:02"),
+        ({}, "processed", "its time is over"),
+    ],
+    ids=["past_visit", "without it"],
+)
+def test_a_wait_past_the_visit_ends_in_silence(private: Path, rules: dict[str, dict[str, str]], status: str, why: str) -> None:
+    """As the tutorial of the rule says: `past_visit` names it, and without that rule its time is over."""
+    with an_app(path=private, filter={"quiet": {}, **rules}) as app:
+        told = app.book(a_booking("2026-08-20 12:02", comment="later"))
+        app.wait("6m")
+        told = app.told(told.event_id)
+        assert (app.texts, told.status, told.why) == ([], status, why)
 
 
 def test_all_that_falls_due_on_the_way_is_done(private: Path) -> None:

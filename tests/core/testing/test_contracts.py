@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 import core
-from core import InboundMessage, Sent
-from core.testing import a_case, an_attempt, contracts, load
-
-ROOT = Path(__file__).parents[3]
-Write = Callable[..., ModuleType]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """`write("filter", code)`: the plugin `odd` of that stage, with all names of core; `head` stands instead of its first line."""
-
-    def written(stage: str, code: str, head: str = '"""Is written to be wrong in one way."""') -> ModuleType:
-        folder = tmp_path / stage
-        folder.mkdir(exist_ok=True)
-        imports = f"import httpx\nfrom datetime import datetime, timedelta, UTC\nfrom core import {', '.join(core.__all__)}\n"
-        (folder / "odd.py").write_text(f"{head}\n{imports}{dedent(code)}", encoding="utf-8")
-        return load(folder / "odd.py")
-
-    return written
-
-
-def fails(suite: type, check: str, *values: Any) -> str:
-    """The sentence with which a check of a suite fails."""
-    with pytest.raises(pytest.fail.Exception) as failed:
-        getattr(suite(), f"test_{check}")(*values)
-    assert not failed.value.pytrace
-    return str(failed.value)
-
+from core.testing import contracts
+from tests.core.testing.odd import ROOT, RULE, Write, fails
+from tests.inside import pytest_in
 
 # --- any stage
-
-RULE = "@hookimpl\ndef filter(case):\n    {}\n"
 
 
 @pytest.mark.parametrize(
@@ -88,56 +58,6 @@ def test_the_first_line_is_missed(write: Write) -> None:
     )
 
 
-# --- rules
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("return 'no'", "filter.odd.filter: answered 'no'; return Suppressed(reason), Deferred(until, reason) or None"),
-        ("return Suppressed(' ')", "filter.odd.filter: gave no reason; say in the verdict's `reason` why, for people to read"),
-        (
-            "return Suppressed(str(SEEN.append(1) or len(SEEN)))",
-            "filter.odd.filter: answered Suppressed(reason='",
-        ),
-        ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'staff' in line 8; not everything is always known: look before you take; it was given case=Case("),
-    ],
-)  # fmt: skip
-def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
-    """Another answer than a verdict, no reason, a memory, a gap in the booking that it did not think of."""
-    found = fails(contracts.rule(write("filter", "SEEN = []\n" + RULE.format(code))), "is_pure")
-    assert found.startswith(said)
-    assert ("to the same case; keep nothing between two calls" in found) == ("SEEN" in code)
-
-
-def test_a_rule_that_waits_in_the_past(write: Write) -> None:
-    """A delay ends later than now."""
-    code = "@hookimpl\ndef filter(case, now):\n    return Deferred(now, 'not yet')\n"
-    said = fails(contracts.rule(write("filter", code)), "is_pure")
-    assert said.startswith("filter.odd.filter: waits until 2026-08-20")
-    assert said.endswith(" already; return None once it is over")
-
-
-def test_a_rule_that_lets_nothing_pass(write: Write) -> None:
-    """The plain booking passes, or the case that the suite is given."""
-    plugin = write("filter", RULE.format("return Suppressed('no') if case.type != 'booking_updated' else None"))
-    assert fails(contracts.rule(plugin), "lets_a_plain_booking_pass") == (
-        "filter.odd.filter: answered Suppressed(reason='no') to a plain new booking; answer None to "
-        "whatever it does not mean, or give the suite `config` or a case it `passes`"
-    )
-    contracts.rule(plugin, passes=a_case(type="booking_updated"))().test_lets_a_plain_booking_pass()
-
-
-def test_keys_that_the_suite_is_given(write: Write) -> None:
-    """They are read as config.toml's, and a wrong one is named."""
-    code = "class Config(Settings, frozen=True):\n    wait: Duration = Duration('1m')  # so long\n" + RULE.format("return None")
-    plugin = write("filter", code)
-    contracts.rule(plugin, config={"wait": "2m"})().test_lets_a_plain_booking_pass()
-    assert fails(contracts.rule(plugin, config={"wiat": "2m"}), "lets_a_plain_booking_pass") == (
-        "filter.odd.Config: config.toml [filter.odd]: unknown key `wiat`, did you mean `wait`?; mend the keys that the suite is given"
-    )
-
-
 # --- renderers
 
 
@@ -164,262 +84,6 @@ def test_a_renderer_that_writes_over_a_ready_text(write: Write) -> None:
     assert fails(contracts.renderer(plugin), "leaves_a_ready_text_alone").endswith(
         "to a notice whose text is ready; return None where notice.booking is None, or notice.text as it is"
     )
-
-
-# --- sources
-
-SOURCE = """
-class Config(Settings, frozen=True):
-    secret: str | None = None  # of the address
-    key: str | None = None  # of the API
-
-@hookimpl
-def receive(request, config, now):
-    {receive}
-    return [Received({key}, "x.y", request.body.decode())]
-
-@hookimpl
-async def normalize(received):
-    {normalize}
-"""
-FINE = {
-    "receive": "if config.secret and request.query.get('secret') != config.secret: raise Refused",
-    "key": "digest(request.body.decode())",
-    "normalize": "return Event('created', Booking(datetime(2026, 8, 21, tzinfo=UTC)))",
-}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "check", "said"),
-    [
-        ({}, "", ""),
-        ({"key": "str(now.microsecond and id(request))"}, "", ""),
-        ({"key": "'same'"}, "the_same_event_has_the_same_key", "source.odd.receive: gave two the key of one; let event_id differ where the event does"),
-        ({"receive": "pass"}, "refuses_a_wrong_secret", "source.odd.receive: took in a body with no secret although another is set; raise Refused unless"),
-        ({"receive": "raise Refused"}, "reads_what_its_sender_posts", "source.odd.receive: raised Refused"),
-        ({"normalize": "return Event('created', Booking(datetime(2026, 8, 21)))"}, "reads_what_its_sender_posts", "source.odd.normalize: gave visit_at as datetime.datetime(2026, 8, 21, 0, 0), in no time zone; give it the offset"),
-        ({"normalize": "return Event('created', Booking(datetime(2026, 8, 21, tzinfo=UTC), phone='8 900'))"}, "reads_what_its_sender_posts", "source.odd.normalize: gave the phone as '8 900'; give +79000000088: phone, missing = parse_phone"),
-        ({"normalize": "return None"}, "reads_what_its_sender_posts", "source.odd.normalize: answered None; return an Event, Ignored(reason) or Later(reason)"),
-        ({"normalize": "return Ignored('')"}, "reads_what_its_sender_posts", "source.odd.normalize: gave no reason; say in `reason` why"),
-        ({"normalize": "return received.nothing"}, "reads_what_its_sender_posts", "source.odd.normalize: raised AttributeError"),
-    ],
-)  # fmt: skip
-def test_a_source_that_is_wrong(write: Write, wrong: Mapping[str, str], check: str, said: str) -> None:
-    """Keys, secrets, times, phones and answers, each with the mend; the right one passes."""
-    suite = contracts.source(write("source", SOURCE.format(**{**FINE, **wrong})), bodies={"one": b"1", "two": b"2"})
-    if check:
-        assert fails(suite, check).startswith(said)
-    elif not wrong:
-        for name in ("reads_what_its_sender_posts", "the_same_event_has_the_same_key", "refuses_a_wrong_secret"):
-            getattr(suite(), f"test_{name}")()
-
-
-def test_a_source_and_its_manifest(write: Write, tmp_path: Path) -> None:
-    """A folder of recorded bodies, with what each is to be read as; without any body the suite asks for one."""
-    folder = tmp_path / "bodies"
-    folder.mkdir()
-    (folder / "made.json").write_text("{}", encoding="utf-8")
-    plugin = write("source", SOURCE.format(**FINE))
-    contracts.source(plugin, bodies=folder)().test_reads_what_its_sender_posts()
-    (folder / "_manifest.json").write_text('{"files": {"made.json": {"reads": "deleted"}}}', encoding="utf-8")
-    said = fails(contracts.source(plugin, bodies=folder), "reads_what_its_sender_posts")
-    assert said.startswith("source.odd.normalize: read made.json as created (Event(")
-    assert said.endswith(", and the manifest says deleted; mend one of the two")
-    assert fails(contracts.source(plugin), "reads_what_its_sender_posts") == (
-        "source.odd.receive: is tried with no body of its sender; give the suite `bodies`: a folder of recorded ones, or write the hook `examples`"
-    )
-
-
-def test_a_source_that_is_proven_by_a_header(write: Write) -> None:
-    """`proof` tells the suite where a secret travels."""
-    plugin = write(
-        "source", SOURCE.format(**{**FINE, "receive": FINE["receive"].replace("query.get('secret')", "headers.get('x-key')")})
-    )
-    assert fails(contracts.source(plugin, bodies={"one": b"1"}), "refuses_a_wrong_secret").endswith(
-        "; read it from ?secret=…, or tell the suite by `proof` in which headers it travels"
-    )
-    contracts.source(plugin, bodies={"one": b"1"}, proof=lambda _, secret: {"X-Key": secret})().test_refuses_a_wrong_secret()
-
-
-# --- transports
-
-TRANSPORT = """
-class Config(Settings, frozen=True):
-    base_url: str = "https://odd.example"  # the API
-    token: str = ""  # of the account
-    hook: str = ""  # of callbacks
-
-@hookimpl
-def channel():
-    return Channel("sms")
-
-@hookimpl
-async def send(message, address, http, config):
-    response = await http.post(f"{{config.base_url}}/messages", json={{"to": address.phone, "text": message.text}})
-    said = answer(response)
-    {send}
-
-@hookimpl
-def callback(request, config):
-    {callback}
-"""
-GOOD = {
-    "send": "return Codes(recipient={'bad_number': 'no such number'}).judge(response, said.get('error'), said.get('id'))",
-    "callback": "prove(request.headers.get('x'), config.hook); said = posted(request); return Statuses(delivered='done').reports(said.get('state'), said.get('id'))",
-}
-BODIES = {
-    "send.request.json": ({"kind": "request", "method": "POST", "path": "/messages"}, {"to": "+79001234567", "text": "Вы записаны: *25 июля, 14:00*, мастер Ольга"}),
-    "send.ok.json": ({"kind": "response", "outcome": "accepted", "id": "m1"}, {"id": "m1"}),
-    "error.number.json": ({"kind": "error", "http_status": 422, "outcome": "permanent_recipient"}, {"error": "bad_number"}),
-    "webhook.done.json": ({"kind": "status_webhook", "status": "delivered", "id": "m1"}, {"state": "done", "id": "m1"}),
-}  # fmt: skip
-
-
-@pytest.fixture
-def bodies(tmp_path: Path) -> Path:
-    folder = tmp_path / "bodies"
-    folder.mkdir()
-    for name, (_, body) in BODIES.items():
-        (folder / name).write_text(json.dumps(body), encoding="utf-8")
-    (folder / "_manifest.json").write_text(
-        json.dumps({"files": {name: entry for name, (entry, _) in BODIES.items()}}), encoding="utf-8"
-    )
-    return folder
-
-
-def suite_of(plugin: ModuleType, bodies: Path | None, **more: Any) -> type:
-    account = contracts.Account(
-        config={"token": "t0ken-of-api", "hook": "w0rd"}, bodies=bodies, proven_by="hook", sign=lambda _: {"x": "w0rd"}
-    )
-    return contracts.transport(
-        plugin, contracts.Account(**{**{name: getattr(account, name) for name in account.__struct_fields__}, **more})
-    )
-
-
-@pytest.mark.parametrize(
-    ("wrong", "check", "values", "said"),
-    [
-        ({}, "answer_is_judged", ("error.number.json",), ""),
-        (
-            {"send": "return Codes().judge(response, said.get('error'), said.get('id'))"},
-            "answer_is_judged",
-            ("error.number.json",),
-            "send.odd.send: judged error.number.json as Unclear(reason='HTTP 422 with nothing that is documented'), and the manifest calls it "
-            "permanent_recipient; that is Rejected(scope='recipient'): give its code its place in Codes(…), or mend the manifest",
-        ),
-        ({"send": "return Sent('other')"}, "answer_is_judged", ("send.ok.json",), "send.odd.send: judged send.ok.json as Sent(id='other'), and the manifest calls it accepted; the id in it is 'm1': answer Sent('m1')"),
-        ({"send": "return Sent(said['id'])"}, "answer_is_judged", ("error.number.json",), "send.odd.send: raised KeyError: 'id' in line 19 at error.number.json; look before you take: match, or .get(…)"),
-        ({"send": "return Sent(None)"}, "redirect_is_a_wrong_address", (302,), "send.odd.send: judged HTTP 302 as Sent(id=None); leave it to otherwise(response): Retry(…, scope=\"transport\", alert=True)"),
-        ({"send": "return Retry('no')"}, "unreadable_answer_promises_nothing", (200,), "send.odd.send: judged HTTP 200 with the body b'' as Retry("),
-        ({"send": "return Retry('no')"}, "retry_after_is_honoured", (), "send.odd.send: judged HTTP 429 with Retry-After: 7 as Retry("),
-        ({"send": "return Unclear(message.text)"}, "any_answer_is_judged", (), "send.odd.send: quotes a key, the phone or the text in a reason: "),
-        ({"callback": "return ()"}, "unproven_callback_is_refused", (), "send.odd.callback: believed b'{}' with the headers {} (()); raise Refused: prove(…) does it"),
-        ({"callback": "prove(request.headers.get('x'), config.hook); return ()"}, "callback_is_read", ("webhook.done.json",), "send.odd.callback: read webhook.done.json as (); it says delivered, once"),
-        ({"callback": "prove(request.headers.get('x'), config.hook); return [request.headers['y']]"}, "any_callback_is_read_or_named", (), "send.odd.callback: raised KeyError: 'y' in line 23 at "),
-    ],
-)  # fmt: skip
-def test_a_transport_that_is_wrong(
-    write: Write, bodies: Path, wrong: Mapping[str, str], check: str, values: tuple[Any, ...], said: str
-) -> None:
-    """Codes, ids, redirects, limits, privacy and proof, each with the mend; the right one passes."""
-    suite = suite_of(write("send", TRANSPORT.format(**{**GOOD, **wrong})), bodies)
-    if wrong:
-        assert fails(suite, check, *values).startswith(said)
-    else:
-        getattr(suite(), f"test_{check}")(*values)
-        suite().test_request_is_as_documented("send.request.json")  # type: ignore[attr-defined]
-
-
-def test_a_transport_that_sends_something_else(write: Write, bodies: Path) -> None:
-    """The recorded request is compared piece by piece."""
-    (bodies / "send.request.json").write_text('{"phone": "+79001234567"}', encoding="utf-8")
-    said = fails(suite_of(write("send", TRANSPORT.format(**GOOD)), bodies), "request_is_as_documented", "send.request.json")
-    assert said.startswith("send.odd.send: sends as body {'to': '+79001234567', ")
-    assert said.endswith("and send.request.json has {'phone': '+79001234567'}; send what is documented")
-
-
-def test_a_transport_and_its_folder(write: Write, bodies: Path) -> None:
-    """A body that nobody lists, one that is not there, a callback without a proof, and items that the account lists."""
-    plugin = write("send", TRANSPORT.format(**GOOD))
-    (bodies / "extra.json").write_text("{}", encoding="utf-8")
-    assert fails(suite_of(plugin, bodies), "every_body_is_played_or_named") == (
-        "send.odd.bodies: extra.json is not in _manifest.json; add it there, or take it out"
-    )
-    assert fails(suite_of(plugin, bodies, proven_by=""), "unproven_callback_is_refused").endswith(
-        "; prove(request.headers.get(…), config.…), and say Account(proven_by=…) which key of Config that is"
-    )
-    items = {"webhook.done.json": (InboundMessage("да"),)}
-    assert "it is (InboundMessage(" in fails(suite_of(plugin, bodies, items=items), "callback_is_read", "webhook.done.json")
-
-
-def test_a_transport_that_catches_what_is_cores(write: Write) -> None:
-    """The errors of the client pass through."""
-    code = """
-    @hookimpl
-    def channel():
-        return Channel("sms", reports_delivery=False)
-
-    @hookimpl
-    async def send(message, http):
-        try:
-            await http.post("https://odd.example/")
-        except httpx.HTTPError:
-            return Retry("away")
-        return Sent("1")
-    """
-    suite = contracts.transport(write("send", code))
-    assert fails(suite, "network_errors_are_left_to_core", __import__("httpx").ReadTimeout).endswith(
-        "let the errors of http pass: core knows whether it was sent"
-    )
-    assert not callable(getattr(suite, "test_callback_is_read", None))
-
-
-def test_a_transport_without_http_states_its_facts(write: Write) -> None:
-    """One that writes elsewhere is not played against a gateway; a report that nobody hears is named."""
-    code = "@hookimpl\ndef channel():\n    return Channel('paper')\n\n@hookimpl\nasync def send(message):\n    return Sent(None)\n"
-    suite = contracts.transport(write("send", code))
-    assert not hasattr(suite, "test_any_answer_is_judged")
-    assert fails(suite, "states_its_channel") == (
-        "send.odd.channel: says that delivery is reported, and nobody hears of it; write `callback` or `check`, or say reports_delivery=False"
-    )
-    assert Sent(None) == Sent(None)
-
-
-CHECK = """
-
-@hookimpl
-async def check(attempt, http, config):
-    said = answer(await http.get(f"{config.base_url}/messages/{attempt.id or 'by-' + attempt.reference}"))
-    if not attempt.id:
-        return DeliveryStatus("failed", reference=attempt.reference, reason="it never came")
-    return Statuses(delivered="done").report(said.get("state"), attempt.id)
-"""
-
-
-def test_a_status_that_is_asked_for_another_attempt(write: Write, bodies: Path) -> None:
-    """`Given.attempt` counts for a status, too: here one whose answer was lost. A manifest that names no status is a sentence."""
-    plugin = write("send", TRANSPORT.format(**GOOD) + CHECK)
-    (bodies / "status.none.json").write_text("{}", encoding="utf-8")
-    files = {name: entry for name, (entry, _) in BODIES.items()} | {"status.none.json": {"kind": "status_poll", "status": "failed"}}
-    (bodies / "_manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
-    lost = contracts.Given(hook="check", attempt=an_attempt(id=None))
-    suite_of(plugin, bodies, given={"status.none.json": lost})().test_asked_status("status.none.json")  # type: ignore[attr-defined]
-    del files["status.none.json"]["status"]
-    (bodies / "_manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
-    assert fails(suite_of(plugin, bodies, given={"status.none.json": lost}), "asked_status", "status.none.json") == (
-        'send.odd.bodies: nobody says which status status.none.json brings; write "status" into its entry of _manifest.json'
-    )
-
-
-def test_facts_that_core_would_refuse(write: Write) -> None:
-    """The suite knows what the start would refuse."""
-    suite = contracts.transport(
-        write(
-            "send",
-            f"{'@hookimpl'}\ndef channel():\n    return Channel('sms', gap=0.1)\n\n@hookimpl\nasync def send(message): ...\n",
-        )
-    )
-    assert fails(suite, "states_its_channel").startswith("send.odd.channel: gap is 0.1; give a timedelta of 0 and more")
 
 
 # --- recorders
@@ -456,25 +120,30 @@ def test_one_line_in_somebodys_own_tests(tmp_path: Path) -> None:
     test.write_text(
         'from core.testing import contracts, load\n\nTestContract = contracts.rule(load("filter/odd.py"))\n', encoding="utf-8"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", str(test)],
-        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    assert "2 failed, 7 passed" in done.stdout, done.stdout + done.stderr
-    assert "\nfilter.odd.filter: answered False; return Suppressed(reason), Deferred(until, reason) or None\n" in done.stdout
-    assert "Traceback" not in done.stdout
+    _, said = pytest_in(tmp_path, "--tb=short")
+    assert "3 failed, 7 passed" in said, said
+    assert "\nfilter.odd.filter: answered False; return Suppressed(reason), Deferred(until, reason) or None\n" in said
+    assert "Traceback" not in said
 
 
 def test_the_kit_needs_no_pytest() -> None:
     """Values and the app can be used without it, and the service imports neither the kit nor pytest; the suites say what is missing."""
-    code = "import sys, core.testing, core.cli, core.app; print([name for name in ('pytest', 'hypothesis') if name in sys.modules])"
-    assert _python(code) == (0, "[]\n")
-    assert _python("import sys, core.cli, core.app, core.worker; print('core.testing' in sys.modules)") == (0, "False\n")
-    blocked = "import importlib.util as u; found = u.find_spec; u.find_spec = lambda name: None if name == 'hypothesis' else found(name)\n"
-    said = _python(f"{blocked}try:\n    import core.testing.contracts\nexcept ModuleNotFoundError as error:\n    print(error)")
-    assert said == (0, 'the contract suites need hypothesis: pip install "vestnik[test]"\n')
-
-
-def _python(code: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
-    return done.returncode, done.stdout + done.stderr
+    code = """
+    import importlib.util, sys
+    import core.cli, core.app, core.worker
+    print("core.testing" in sys.modules)
+    import core.testing
+    print([name for name in ("pytest", "hypothesis") if name in sys.modules])
+    found = importlib.util.find_spec
+    importlib.util.find_spec = lambda name: None if name == "hypothesis" else found(name)
+    try:
+        import core.testing.contracts
+    except ModuleNotFoundError as error:
+        print(error)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", dedent(code)], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert said.stdout.splitlines() == ["False", "[]", 'the contract suites need hypothesis: pip install "vestnik[test]"'], (
+        said.stderr
+    )

@@ -209,10 +209,13 @@ def test_a_path_that_makes_no_sense(tmp_path: Path) -> None:
     place = tmp_path / "salon"
     with pytest.raises(PluginError) as error:
         start(tmp_path, path="nowhere/o.jsonl")
-    assert str(error.value) == f"[record.jsonl] path: there is no folder {place / 'nowhere'}; make it, or name another file"
+    assert (
+        str(error.value)
+        == f"{place / 'config.toml'} [record.jsonl] path: there is no folder {place / 'nowhere'}; make it, or name another file"
+    )
     with pytest.raises(PluginError) as error:
         start(tmp_path, path="..")
-    assert str(error.value) == f"[record.jsonl] path: {place / '..'} is a folder; name a file in it"
+    assert str(error.value) == f"{place / 'config.toml'} [record.jsonl] path: {place / '..'} is a folder; name a file in it"
     with pytest.raises(ConfigError) as wrong:
         start(tmp_path, path="")
     assert str(wrong.value).endswith("[record.jsonl] path: expected text such as \"outcomes.jsonl\", got `''`")

@@ -83,6 +83,11 @@ def test_the_word_says_what_happened() -> None:
     assert (item.event_type, item.unreadable, item.subject_id) == ("booking.client.new", None, None)
     set_aside = asyncio.run(source.normalize(item, SALON, table()))
     assert set_aside == Ignored("booking.client.new: a word that created, updated and deleted of the source's table do not have")
+    passed_over = table(updated=None, ignored=["stock.moved"])
+    (item,) = taken({"event": "stock.moved", "good": 5}, passed_over)
+    assert (item.event_type, item.unreadable, item.subject_id) == ("booking.stock.moved", None, None)
+    told = asyncio.run(source.normalize(item, SALON, passed_over))
+    assert told == Ignored("booking.stock.moved: a word of `ignored` in the source's table")
     other = understood(crm(event="booking.touched"), table(updated=None))
     assert isinstance(other, Event)
     assert other.action == "updated"
@@ -149,6 +154,16 @@ def test_the_time_of_a_change_is_utc() -> None:
             (Service("МУЖСКАЯ СТРИЖКА", None, Decimal(1000), Decimal(2000)),),
         ),
         ({"services": "booking.items[].{title: title, id: sku}"}, {"items": [{"title": "А", "sku": 7}]}, (Service("А", "7"),)),
+        (
+            {"kopecks": True},
+            {"items": [{"title": "А", "price": 150050, "full_price": "200000"}, {"title": "Б"}]},
+            (Service("А", cost=Decimal("1500.50"), first_cost=Decimal(2000)), Service("Б")),
+        ),
+        (
+            {"services": "booking.items[].title", "cost": "booking.total", "kopecks": True},
+            {"total": 70000},
+            (Service("МУЖСКАЯ СТРИЖКА", cost=Decimal(700)),),
+        ),
         ({"services": "booking.nothing"}, {}, None),
         ({"services": None}, {}, None),
     ],
@@ -376,6 +391,8 @@ def start(tmp_path: Path, **keys: Any) -> None:
             {"deleted": None},
             'deleted: missing; say which words of `status` mean a cancellation, as deleted = ["booking.cancelled"]',
         ),
+        ({"deleted": ["booking.new"]}, "deleted: `booking.new` stands in created, too; leave it in one of them"),
+        ({"ignored": ["booking.edited"]}, "ignored: `booking.edited` stands in updated, too; leave it in one of them"),
         ({"secret": "whsec_%%%"}, "secret: what follows whsec_ is no base64; copy the secret as the sender shows it"),
         ({"secret": "whsec_"}, "secret: what follows whsec_ is no base64; copy the secret as the sender shows it"),
         ({"start": 5}, "start: expected text, got a whole number"),
@@ -394,7 +411,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     """An unknown key is a near miss of one; a table without any mapping says what comes first; a right one starts."""
     with pytest.raises(ConfigError, match=r"\[source\.crm\]: unknown key `fone`, did you mean `phone`\?$"):
         start(tmp_path, fone="x")
-    with pytest.raises(ConfigError, match=r"^\[source\.crm\] salon: missing; say where a body names the branch"):
+    with pytest.raises(ConfigError, match=r"config.toml \[source\.crm\] salon: missing; say where a body names the branch"):
         start(tmp_path, **dict.fromkeys(MAPPING))
     start(tmp_path)
 

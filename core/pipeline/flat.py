@@ -13,7 +13,7 @@ from core.model import Action, Booking, Event, Ignored, Salon, Service, Staff
 from core.phones import parse_phone
 
 
-class Trial(msgspec.Struct, frozen=True):
+class FlatBody(msgspec.Struct, frozen=True):
     """The body, as documented. Only `phone` has to be there."""
 
     phone: str | int | None = None
@@ -40,7 +40,7 @@ def action(name: str) -> Action:
 def understand(payload: str, salon: Salon, at: datetime) -> Event | Ignored:
     """The stored body → an event."""
     try:
-        body = msgspec.json.decode(payload, type=Trial)
+        body = msgspec.json.decode(payload, type=FlatBody)
     except msgspec.DecodeError as error:
         return Ignored(f"the test body cannot be read: {error}")
     phone, missing = parse_phone(body.phone, salon.region)
@@ -64,7 +64,7 @@ def understand(payload: str, salon: Salon, at: datetime) -> Event | Ignored:
     )
 
 
-def _service(body: Trial) -> Service:
+def _service(body: FlatBody) -> Service:
     cost, first = _money(body.cost), _money(body.first_cost)
     percent = _money(body.discount)
     if cost is not None and first is None and percent and 0 < percent < 100:

@@ -14,7 +14,7 @@ from core.endpoints.requests import Problem, body_of, endpoint, operator
 from core.endpoints.webhooks import source_of
 from core.model import Received
 from core.pipeline import receive
-from core.pipeline.trial import Trial, action
+from core.pipeline.flat import FlatBody, action
 
 if TYPE_CHECKING:
     from core.app import Vestnik
@@ -24,13 +24,13 @@ _FINAL = ("sent", "delivered", "read", "failed", "unclear", "expired", "supersed
 
 
 @endpoint
-async def trial(app: Vestnik, request: Request) -> Response:
+async def flat(app: Vestnik, request: Request) -> Response:
     if not operator(app, request):
         raise Problem(401, "send the operator's token: Authorization: Bearer …")
     plugin = source_of(app, request)
     raw = await body_of(request)
     try:
-        body = msgspec.json.decode(raw, type=Trial)
+        body = msgspec.json.decode(raw, type=FlatBody)
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body cannot be read: {error}") from None
     company = body.companyId or next(iter(app.config.salons), None)
