@@ -220,7 +220,7 @@ def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> Non
     both(story, name, channels=("whatsapp",), filter={"recent_chat": None})
 
 
-@pytest.mark.parametrize(("word", "status", "said"), [("meta-word", 200, "1158201444"), ("another", 401, ""), ("", 401, "")])
+@pytest.mark.parametrize(("word", "status", "said"), [("meta-word", 200, "1158201444"), ("another", 403, ""), ("", 403, "")])
 def test_meta_verifies_the_address(both: Play, word: str, status: int, said: str) -> None:
     """The word in the query is ours: its challenge comes back as plain text; else it is refused, and nothing comes back."""
 

@@ -135,7 +135,7 @@ class Callbacks:
             transport,
             account,
             item.status,
-            item.at or now,
+            min(item.at or now, now),  # a gateway whose clock is ahead does not put off what follows
             item.id,
             item.reference,
             item.phone,
@@ -167,7 +167,7 @@ class Callbacks:
             phone = await self.run.store.people.phone_of_binding(row.transport, row.account, item.binding)
         if phone is None:
             return
-        at = item.at or row.created_at
+        at = min(item.at or row.created_at, row.created_at)  # nobody has written tomorrow
         await self.run.store.people.wrote(phone, row.account, at, row.transport)
         if kind := meant(item.text):
             said = answer(self.run, row, phone, kind, self.run.now())

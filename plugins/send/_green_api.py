@@ -18,10 +18,11 @@ from core import (
     TransportState,
     answer,
     down,
+    moment,
     posted,
     prove,
 )
-from plugins.send._whatsapp import by_status, inbound, lid_of, moment, phone_of
+from plugins.send._whatsapp import by_status, inbound, lid_of, phone_of
 
 _STATES = {
     "notAuthorized": "the instance is not authorized: scan its QR code",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import httpx
-import msgspec
 
 from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, down, otherwise
 
@@ -42,11 +41,6 @@ def by_status(response: httpx.Response, keys: str) -> SendResult:
 
 def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""  # a picture, a voice message: the client wrote all the same
-
-
-def moment(seconds: object) -> datetime | None:
-    """Raises ValueError for a time that is none."""
-    return msgspec.convert(seconds, datetime | None, strict=False)
 
 
 def chat_of(phone: str) -> str:

@@ -59,7 +59,7 @@ WINDOW_CLOSED = CODES.get(131047)
 
 def judge(response: httpx.Response) -> SendResult:
     match answer(response):
-        case {"error": {"code": int(code)}} if known := CODES.get(code):
+        case {"error": {"code": int() | str() as code}} if known := CODES.get(code):
             return known
         case {"error": {"code": int(code)}} if response.is_server_error:
             return Retry(f"Meta failed with code {code}")
@@ -90,7 +90,7 @@ def _values(hook: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _number(value: dict[str, Any]) -> str:
     metadata = value.get("metadata")
-    return text_of(metadata.get("phone_number_id")) if isinstance(metadata, dict) else ""
+    return str(metadata.get("phone_number_id") or "") if isinstance(metadata, dict) else ""
 
 
 def _status(said: dict[str, Any]) -> Iterator[CallbackItem]:

@@ -19,8 +19,8 @@ from plugins.send import _bot as bot
 CODES = Codes(
     # chat.denied is said of everybody while the bot is not approved, so it unbinds nobody: `bot_stopped` does, where a client has left.
     recipient={
-        "chat.denied": "the client has stopped the bot, or MAX has not approved the bot yet",
-        "chat.not.found dialog.not.found": "MAX knows no dialogue with the client",
+        "chat.denied error.dialog.suspended": "the client has stopped the bot, or MAX has not approved the bot yet",
+        "chat.not.found dialog.not.found error.dialog.notfound": "MAX knows no dialogue with the client",
     },
     content={"proto.payload": "MAX does not accept the message"},
     account={"verify.token": "the token is not accepted"},

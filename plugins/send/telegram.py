@@ -44,7 +44,7 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     match answer(response):
         case {"ok": True, "result": {"message_id": int(number)}}:
             return CODES.judge(response, None, number)
-        case {"ok": False, "error_code": 403}:
+        case {"ok": False, "error_code": 403 | "403"}:
             return bot.GONE
         case {"ok": False, "error_code": code, "parameters": {"retry_after": wait}}:
             return CODES.judge(response, code, after=wait)
@@ -81,11 +81,12 @@ def _url(config: Config, method: str) -> str:
 
 def _cause(code: object, description: str) -> object:
     """Telegram's code, told apart by its words where it means several things."""
-    if code == 400 and any(words in description for words in ("can't parse", "too long", "text is empty")):
+    number = str(code)
+    if number == "400" and any(words in description for words in ("can't parse", "too long", "text is empty")):
         return "text"
-    if code == 400 and "not found" in description:
+    if number == "400" and "not found" in description:
         return "unknown"
-    return "away" if isinstance(code, int) and code >= 500 else code
+    return "away" if number.startswith("5") and len(number) == 3 else code
 
 
 def _message(chat: str, sender: int, message: dict[str, Any]) -> Sequence[CallbackItem]:

@@ -18,6 +18,7 @@ from core import (
     Channel,
     Duration,
     Message,
+    Refused,
     Rejected,
     Reply,
     Request,
@@ -25,8 +26,8 @@ from core import (
     Settings,
     hookimpl,
     posted,
-    prove,
     prove_hmac,
+    same_secret,
 )
 from plugins.send._whatsapp_cloud import WINDOW_CLOSED, items, judge
 
@@ -90,7 +91,8 @@ def _template(message: Message, config: Config) -> dict[str, Any] | None:
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem] | Reply:
     if request.method == "GET":
-        prove(request.query.get("hub.verify_token"), config.verify_token)
+        if not same_secret(request.query.get("hub.verify_token"), config.verify_token):
+            raise Refused("verify_token of send.whatsapp_cloud is not the word that Meta asks for", status=403)
         return Reply(body=request.query.get("hub.challenge", ""), content_type="text/plain")
     if config.app_secret:
         prove_hmac(config.app_secret, request.body, request.headers.get("x-hub-signature-256"))

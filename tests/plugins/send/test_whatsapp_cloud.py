@@ -207,7 +207,8 @@ def test_codes_that_are_final(codes: tuple[int, ...], scope: str, status: int) -
     [
         (400, {"error": {"code": 999999}}, Rejected),
         (503, {"error": {"code": 999999}}, Retry),
-        (500, {"error": {"code": "190"}}, Unclear),
+        (500, {"error": {"code": "190"}}, Retry),
+        (500, {"error": {"code": "soon"}}, Unclear),
         (200, {"messages": []}, Unclear),
         (200, {"messages": [{"id": ""}]}, Unclear),
         (401, {}, Retry),
