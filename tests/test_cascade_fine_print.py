@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,28 @@ def test_what_was_written_elsewhere_opens_no_window(both: Play) -> None:
 
     keys = {"whatsapp_cloud": {"templates": TEMPLATES}}
     both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), keys=keys, filter={"recent_chat": None})
+
+
+def test_a_window_is_not_closed_by_what_is_written_elsewhere(both: Play) -> None:
+    """Written on WhatsApp, an hour later to the Telegram bot: Meta still takes text until a day after the former, and no template is needed."""
+
+    async def story(app: Stage) -> None:
+        await app["telegram"].write(PHONE, contact=True)
+        await app.settle()
+        await app["whatsapp_cloud"].write(PHONE, "Привет")
+        await app.settle(3600)
+        await app["telegram"].write(PHONE, "Привет")
+        await app.settle(60)
+        await app.book(1)
+        assert app["whatsapp_cloud"].ledger[0].text.startswith("✅ *Вы записаны!*")
+        await app.settle(24 * 3600 - 3700)  # a day after WhatsApp, not a day after Telegram
+        await app.book(2, visit=datetime.fromisoformat("2025-08-25T14:30:00+03:00"))
+        assert (len(app["whatsapp_cloud"].ledger), len(await app.alerts())) == (2, 0)
+        await app.settle(200)
+        await app.book(3, visit=datetime.fromisoformat("2025-08-26T14:30:00+03:00"))
+        assert (len(app["whatsapp_cloud"].ledger), len(await app.alerts())) == (2, 1)
+
+    both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), filter={"recent_chat": None})
 
 
 @pytest.mark.parametrize("name", ["waha", "green_api", "evolution"])

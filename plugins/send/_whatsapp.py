@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 
@@ -23,9 +23,9 @@ class OwnNumber(Settings, frozen=True):
     first_contacts: int = 20  # clients who did not write first and are new to this number, in 24 hours; 0: as many as come
 
 
-def facts(config: OwnNumber, length: int = 4096) -> Channel:
-    cap = config.first_contacts or None
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), length, concurrency=2, gap=config.gap, first_contacts_per_day=cap)
+def facts(config: OwnNumber, length: int = 4096, repeats: timedelta = timedelta(0)) -> Channel:
+    marks, cap = (("*", "*"), ("~", "~")), config.first_contacts or None
+    return Channel("whatsapp", *marks, length, concurrency=2, gap=config.gap, first_contacts_per_day=cap, repeats=repeats)
 
 
 def by_status(response: httpx.Response, keys: str) -> SendResult:

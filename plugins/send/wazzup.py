@@ -69,7 +69,7 @@ class Config(OwnNumber, frozen=True):
 
 @hookimpl
 def channel(config: Config) -> Channel:
-    return facts(config, 10_000)
+    return facts(config, 10_000, repeats=timedelta(seconds=50))
 
 
 @hookimpl

@@ -25,7 +25,15 @@ OF_THE_QUEUE = {
 # Asked rarely: every body is searched for a phone; the last few by id; when a salon's last webhook came, where a poll knew more.
 OF_ALL = {"erase_events", "erase_notifications", "erase_callbacks", "latest_events", "last_webhook"}
 FEW = {"webhook_events_parked", "booking_notifications_unheard"}  # what went wrong: such an index may be read as a whole
-SMALL = {"alerts", "binding_tokens", "refusals", "transport_health", "webhook_stats_24h", "notification_stats_24h"}
+SMALL = {
+    "alerts",
+    "binding_tokens",
+    "refusals",
+    "refused_templates",
+    "transport_health",
+    "webhook_stats_24h",
+    "notification_stats_24h",
+}
 NAMES = sorted(sql.queries("sqlite").keys() - OF_THE_QUEUE - OF_ALL)
 
 

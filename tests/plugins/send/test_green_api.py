@@ -212,7 +212,10 @@ def test_a_report_without_a_readable_time(at: object) -> None:
     """A delivery counts, whatever stands there as its time."""
     (item,) = _read(_hook("webhook.status_delivered.json", timestamp=at))
     assert isinstance(item, DeliveryStatus)
-    assert (item.status, item.at) == ("delivered", datetime(2026, 7, 20, 10, 0, 3, tzinfo=UTC) if isinstance(at, str) and at != "soon" else None)
+    assert (item.status, item.at) == (
+        "delivered",
+        datetime(2026, 7, 20, 10, 0, 3, tzinfo=UTC) if isinstance(at, str) and at != "soon" else None,
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"not json", b'"text"'])

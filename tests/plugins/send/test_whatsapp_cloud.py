@@ -27,7 +27,8 @@ from core import (
     Unclear,
 )
 from core.config import decode_settings
-from plugins.send.whatsapp_cloud import Config, Template, callback, channel
+from plugins.send._whatsapp_template import Template
+from plugins.send.whatsapp_cloud import Config, callback, channel
 from tests.plugins.send.kit import NOW, PHONE, TEXT, Answered, Given, as_json, load
 
 CLOUD = load("whatsapp_cloud")
