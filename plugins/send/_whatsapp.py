@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, down, otherwise
+from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, answer, down, otherwise
 
 ABSENT = Rejected("the number is not on WhatsApp")
 INVALID = Rejected("the request is not valid", scope="content")
@@ -33,8 +33,8 @@ def by_status(response: httpx.Response, keys: str) -> SendResult:
 
     These gateways know no repeats, so whatever may have been taken is `Unclear`.
     """
-    status = response.status_code
-    if 300 <= status < 400 or status in (401, 403, 404):
+    status, said = response.status_code, answer(response)
+    if 300 <= status < 400 or any(code in (401, 403, 404) for code in (status, said.get("status"), said.get("statusCode"))):
         return down(f"HTTP {status}: {keys} is wrong")
     return INVALID if response.is_client_error and status not in (408, 429, 499) else otherwise(response)
 

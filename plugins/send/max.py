@@ -53,7 +53,7 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         case {"message": {"body": {"mid": str(mid)}}}:
             return CODES.judge(response, None, mid)
         case said:
-            return CODES.judge(response, said.get("code"))
+            return CODES.judge(response, str(said.get("code")).lower())
 
 
 @hookimpl

@@ -42,7 +42,7 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     body = {"chat_id": chat, "text": message.text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
     response = await http.post(_url(config, "sendMessage"), json=body)
     match answer(response):
-        case {"ok": True, "result": {"message_id": int(number)}}:
+        case {"ok": True, "result": {"message_id": int() | str() as number}}:
             return CODES.judge(response, None, number)
         case {"ok": False, "error_code": 403 | "403"}:
             return bot.GONE
