@@ -222,6 +222,25 @@ def test_a_window_is_not_closed_by_what_is_written_elsewhere(both: Play) -> None
     both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), filter={"recent_chat": None})
 
 
+def test_who_comes_at_the_right_time_is_not_called(both: Play) -> None:
+    """Another master that was not told of is nobody's worry; a new time that was not told of is, also once the master changes again."""
+
+    async def story(app: Stage) -> None:
+        async def undelivered(**change: Any) -> list[str]:
+            await app.book(1, **change)
+            await app.delivered("green_api", state="failed")
+            return [row["notification_type"] for row in await app.to_call()]
+
+        await app.book(1)
+        assert await undelivered(staff={"id": 5, "name": "Сергей"}) == []
+        assert await undelivered(at="16:00", staff={"id": 5, "name": "Сергей"}) == ["booking_updated"]
+        assert await undelivered(at="16:00", staff={"id": 6, "name": "Лев"}) == ["booking_updated"]
+        assert await undelivered(at="14:30", staff={"id": 6, "name": "Лев"}) == []
+        assert await undelivered(status="delete", deleted=True) == ["booking_cancelled"]
+
+    both(story, "green_api", channels=("whatsapp",))
+
+
 @pytest.mark.parametrize("name", ["waha", "green_api", "evolution"])
 def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> None:
     """WhatsApp names clients by a @lid ever more often. A report about our message says whose it is, so СТОП from there is heard."""

@@ -34,7 +34,9 @@ SELECT n.* FROM booking_notifications n
 JOIN appointments_cache a ON a.source = n.source AND a.company_id = n.company_id AND a.record_id = n.record_id
 WHERE n.created_at >= :since AND NOT n.is_test
   AND (n.status IN ('failed', 'expired', 'unclear') OR n.error = 'not delivered in time') -- in the words of its index
-  AND (n.notification_type = 'booking_cancelled' OR n.notification_type = 'booking_updated')
+  AND (n.notification_type = 'booking_cancelled' OR (n.notification_type = 'booking_updated' -- or the client comes at the wrong time, or to the wrong place
+       AND (COALESCE(@field(n.told, visit_at), '') <> COALESCE(@field(n.known_before, visit_at), '')
+            OR COALESCE(@field(n.told, branch), '') <> COALESCE(@field(n.known_before, branch), ''))))
   AND (n.status IN ('failed', 'expired') OR (n.status = 'unclear' AND n.sent_at < :unclear_before)
        OR (n.status = 'sent' AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error = 'not delivered in time'))
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = n.source AND o.company_id = n.company_id AND o.record_id = n.record_id
