@@ -112,7 +112,7 @@ class Runtime:
     async def load_health(self) -> None:
         self.health = {(entry.transport, entry.account): entry for entry in await self.store.people.health()}
         refused: dict[tuple[str, int], dict[str, Refused]] = {}
-        for entry in await self.store.templates.refused():
+        for entry in await self.store.templates.refused(self.now()):
             refused.setdefault((entry.transport, entry.account), {})[entry.template] = entry
         self.refused = refused
         await self.alerts.load()

@@ -65,7 +65,8 @@ def test_one_alert_and_nobody_else_is_burnt(both: Play) -> None:
         await app.book(5, "+79000000055")
         assert (len(calls), len(await app.alerts())) == (2, 1)
         app["whatsapp_cloud"].always(QUIET)
-        app.clock.now += timedelta(minutes=2)
+        await app.settle(2 * 60)
+        assert await refused(app) == [f"whatsapp_cloud 0 new (ru): {REASON}"]  # until one leaves by it
         await app.book(6, "+79000000044")
         assert (asked(app), await refused(app), len(await app.alerts())) == (["new"], [], 1)
         assert await app.rows("SELECT key FROM alerts WHERE over_at IS NULL") == []
@@ -144,6 +145,23 @@ def test_a_transport_that_does_not_listen(database_url: str, tmp_path: Path, sms
             assert await app.rows("SELECT * FROM refused_templates") == []
 
     drive(paced(database_url, tmp_path, sms=sms), tmp_path, story)
+
+
+def test_one_that_nobody_needs_is_forgotten(both: Play) -> None:
+    """Taken out of config.toml, or no longer wanted: a day after its time it does not stand in /ready, and its row goes with all that is old."""
+
+    async def story(app: Stage) -> None:
+        app["whatsapp_cloud"].plan(MISSING)
+        await app.book(1)
+        await app.settle(24 * 3600)
+        assert len(await refused(app)) == 1
+        await app.settle(16 * 60)
+        assert await refused(app) == []
+        await app.settle(91 * 24 * 3600)
+        await app.vestnik.worker.prune()
+        assert await app.rows("SELECT * FROM refused_templates") == []
+
+    both(story, "whatsapp_cloud", "smsc", keys=keys(ONE), filter={"recent_chat": None})
 
 
 def count(app: Stage) -> list[Any]:

@@ -29,12 +29,10 @@ async def ready(app: Vestnik, request: Request) -> Response:
         {"transport": entry.transport, "account": entry.account, "working": entry.reason is None, "reason": entry.reason}
         for entry in app.run.health.values()
     ]
-    now = app.now()
     templates = [
         {"transport": entry.transport, "account": entry.account, "template": entry.template, "reason": entry.reason}
         for refused in app.run.refused.values()
         for entry in refused.values()
-        if entry.again_at > now
     ]
     waiting = app.spool.pending()
     config = "; ".join(app.reloader.said) or "ok"

@@ -14,7 +14,6 @@ from core.runtime import Runtime
 from core.store.templates import Refused
 
 _AWAY_TIMES = 3  # sends in a row, over at least
-_FORGOTTEN = timedelta(days=1)  # a template that was not tried for so long begins anew
 _AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
 
 
@@ -52,7 +51,7 @@ class Accounts:
         if result.template in leaving.message.refused and known is not None:
             return known.again_at
         if known is None or known.again_at <= now:  # those that were under way together count as one
-            times = known.times + 1 if known is not None and now - known.again_at < _FORGOTTEN else 1
+            times = known.times + 1 if known is not None else 1
             entry = Refused(*account, result.template, result.reason, times, now + retry.template_again(times))
             await self.run.store.templates.refuse(entry)
             await self.run.load_health()

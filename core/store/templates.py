@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from core.store.lane import Lane
 from core.store.tx import statement
 from core.store.values import time_of
+
+_FORGOTTEN = timedelta(days=1)
 
 
 class Refused(Struct, frozen=True):
@@ -35,8 +37,9 @@ class TemplateStore:
         values = {"transport": transport, "account": account, "template": template}
         await self._work.submit(statement("template_works"), [values])
 
-    async def refused(self) -> list[Refused]:
-        found = await self._read.submit(statement("refused_templates"), [{}])
+    async def refused(self, now: datetime) -> list[Refused]:
+        """Those that no message has left by since, but for what was not tried for a day: nobody needs it any more."""
+        found = await self._read.submit(statement("refused_templates"), [{"since": now - _FORGOTTEN}])
         return [
             Refused(row["transport"], row["account"], row["template"], row["reason"], row["times"], time_of(row["again_at"]))
             for row in found[0]

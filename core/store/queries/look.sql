@@ -101,6 +101,11 @@ RETURNING token
 DELETE FROM alerts WHERE key IN (SELECT key FROM alerts WHERE last_at < :before ORDER BY last_at LIMIT :most)
 RETURNING key
 
+-- prune_templates --
+DELETE FROM refused_templates WHERE (transport, account, template) IN (
+    SELECT transport, account, template FROM refused_templates WHERE again_at < :before LIMIT :most)
+RETURNING template
+
 -- prune_recipients --
 DELETE FROM recipients WHERE (transport, account, phone) IN (
     SELECT transport, account, phone FROM recipients WHERE last_at < :before ORDER BY last_at LIMIT :most)

@@ -7,4 +7,4 @@ ON CONFLICT (transport, account, template) DO UPDATE SET reason = excluded.reaso
 DELETE FROM refused_templates WHERE transport = :transport AND account = :account AND template = :template
 
 -- refused_templates --
-SELECT * FROM refused_templates ORDER BY transport, account, template
+SELECT * FROM refused_templates WHERE again_at > :since ORDER BY transport, account, template
