@@ -81,6 +81,25 @@ def test_a_delivery_is_heard(one: Play, name: str, how: str) -> None:
     one(story, name, "smsc", channels=(CHANNELS[name], "sms"), filter={"recent_chat": None}, **options)
 
 
+@pytest.mark.parametrize("name", ["max", "telegram"])
+@pytest.mark.parametrize("how", sorted(spelled({})))
+def test_a_client_of_a_bot_is_heard(one: Play, name: str, how: str) -> None:
+    """Bound by his contact: his СТОП counts, and so does that he has left the bot, however the body is spelled."""
+
+    async def story(app: Stage) -> None:
+        bot = app[name]
+        await bot.write(PHONE, contact=True)
+        await app.settle()
+        for text, left in (("СТОП", 1), ("/stop", 0)):
+            raw = spelled(bot.text_hook(PHONE[1:], text))[how]
+            assert (await app.http.post(f"/callback/{name}", content=raw, headers=bot.proof(raw))).status_code == 200
+            await app.settle()
+            assert len(await app.rows("SELECT * FROM contacts WHERE opted_out_at IS NOT NULL")) == 1
+            assert len(await app.rows("SELECT * FROM bindings")) == left
+
+    one(story, name, channels=(name,))
+
+
 def test_a_clock_that_is_ahead_puts_nothing_off(one: Play) -> None:
     """The gateway lives three hours ahead: its failure leads to an SMS now, and who wrote "in three hours" has written now."""
 

@@ -60,11 +60,11 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     bot.proven(request, "x-max-bot-api-secret", config.webhook_secret, "the secret of the subscription")
     match posted(request):
-        case {"update_type": "bot_started", "user": {"user_id": int(user)}} as update:
+        case {"update_type": "bot_started", "user": {"user_id": int() | str() as user}} as update:
             return [Binding(str(user), token=str(update.get("payload") or "") or None)]
-        case {"update_type": "bot_stopped" | "dialog_removed", "user": {"user_id": int(user)}}:
+        case {"update_type": "bot_stopped" | "dialog_removed", "user": {"user_id": int() | str() as user}}:
             return [Binding(str(user), bound=False)]
-        case {"update_type": "message_callback", "callback": {"user": {"user_id": int(user)}} as press}:
+        case {"update_type": "message_callback", "callback": {"user": {"user_id": int() | str() as user}} as press}:
             return bot.said(str(user), press.get("payload"), press.get("timestamp"))
         case {"update_type": "message_created", "message": {"recipient": {"chat_type": "dialog"}} as message}:
             return _message(message)
@@ -89,7 +89,7 @@ def _message(message: dict[str, Any]) -> Sequence[CallbackItem]:
             return []
         case {"sender": {"user_id": user}, "body": {"attachments": [{"type": "contact", "payload": dict(contact)}, *_]}}:
             return _contact(user, contact)
-        case {"sender": {"user_id": int(user)}, "body": dict(body)}:
+        case {"sender": {"user_id": int() | str() as user}, "body": dict(body)}:
             return bot.said(str(user), body.get("text"), message.get("timestamp"))
     return []
 

@@ -57,9 +57,16 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     bot.proven(request, "x-telegram-bot-api-secret-token", config.webhook_secret, "the secret_token of setWebhook")
     match posted(request):
-        case {"message": {"chat": {"id": int(chat), "type": "private"}, "from": {"id": int(sender)}} as message}:
+        case {
+            "message": {
+                "chat": {"id": int() | str() as chat, "type": "private"},
+                "from": {"id": int() | str() as sender},
+            } as message
+        }:
             return _message(str(chat), sender, message)
-        case {"my_chat_member": {"chat": {"id": int(chat), "type": "private"}, "new_chat_member": {"status": "kicked"}}}:
+        case {
+            "my_chat_member": {"chat": {"id": int() | str() as chat, "type": "private"}, "new_chat_member": {"status": "kicked"}}
+        }:
             return [Binding(str(chat), bound=False)]
     return []
 
@@ -89,7 +96,7 @@ def _cause(code: object, description: str) -> object:
     return "away" if number.startswith("5") and len(number) == 3 else code
 
 
-def _message(chat: str, sender: int, message: dict[str, Any]) -> Sequence[CallbackItem]:
+def _message(chat: str, sender: int | str, message: dict[str, Any]) -> Sequence[CallbackItem]:
     match message:
         case {"contact": {"user_id": owner, "phone_number": str(number)}}:
             return bot.contact(chat, owner, sender, number)
