@@ -93,15 +93,21 @@ class Alerts:
         said = f"{transport} refuses the text or template: {reason}"
         await self.tell(Cause("content", transport, account, kind, reason), text, account or None, said)
 
+    async def refused_template(self, transport: str, account: int, template: str, reason: str) -> None:
+        text = f"{transport} не принимает шаблон «{template}» ({reason}). Пишем другим шаблоном или по другому каналу, если они есть: проверьте его."
+        said = f"{transport} refuses the template {template}: {reason}"
+        await self.tell(Cause("content", transport, account, template), text, account or None, said)
+
     async def late(self, plugin: str, why: str) -> None:
         text = f"Плагин {plugin} мешает работе ({why}). Исправьте его или выключите."
         await self.tell(Cause("late", plugin), text, None, f"{plugin}: {why}; mend it, or switch it off")
 
-    async def works(self, transport: str, account: int, kind: str | None = None) -> None:
-        """The account says so itself, or has taken a text of this kind. A probe proves less: some say yes and take nothing."""
+    async def works(self, transport: str, account: int, *contents: str) -> None:
+        """The account says so itself, or has taken a text of this kind, or a template. A probe proves less: some say yes and take nothing."""
         if self.open:
-            gone = [Cause("transport", transport, account)]
-            await self.over(*gone, *([Cause("content", transport, account, kind)] if kind else []))
+            await self.over(
+                Cause("transport", transport, account), *(Cause("content", transport, account, what) for what in contents)
+            )
 
     async def look(self) -> int:
         """«Позвоните клиенту», one message a salon for all that are new; and events that are not parked any more. How many were told."""

@@ -150,6 +150,8 @@ def _timed(name: str, lengths: Mapping[str, timedelta], groups: Mapping[str, Map
 
 
 def _seconds(value: object) -> timedelta | None:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        value = int(value)
     fits = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 86_400
     return timedelta(seconds=value) if fits else None  # type: ignore[arg-type]
 

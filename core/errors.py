@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class VestnikError(Exception):
     """Base of what a person may read. The text is the whole message."""
@@ -20,11 +22,12 @@ class StoreError(VestnikError):
 
 
 class Refused(Exception):
-    """A request that could not prove where it comes from. Answered 401 and counted; `hint` goes to the log, never to the sender."""
+    """A request that could not prove where it comes from. Answered 401, or the `status` that its sender documents, and counted;
+    `hint` goes to the log, never to the sender."""
 
-    def __init__(self, hint: str = "wrong or missing secret") -> None:
+    def __init__(self, hint: str = "wrong or missing secret", status: Literal[401, 403] = 401) -> None:
         super().__init__(hint)
-        self.hint = hint
+        self.hint, self.status = hint, status
 
 
 class TooLong(TimeoutError):

@@ -38,6 +38,7 @@ _FITS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("gap", _length, "give a timedelta of 0 and more: timedelta(milliseconds=100), or a key `gap: Duration` of Config"),
     ("recipient_gap", _length, "give a timedelta of 0 and more: timedelta(seconds=1), or a key of Config that is a Duration"),
     ("first_contacts_per_day", lambda value: value is None or (type(value) is int and value >= 0), "give a whole number, or None for no limit"),
+    ("repeats", _length, "give a timedelta of 0 and more: for how long a repeat is known as one"),
     ("needs_binding", _is(bool), "write True or False"),
 )  # fmt: skip
 

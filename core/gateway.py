@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from typing import Any
@@ -39,7 +40,7 @@ def retry_after(response: httpx.Response) -> timedelta | None:
 
 def posted(request: Request) -> dict[str, Any]:
     """The JSON object of a callback. Raises ValueError where it is none: the body is then kept as unreadable."""
-    found = _decoded(request.body)
+    found = decoded(request.body)
     if not isinstance(found, dict):
         raise ValueError("the body is not a JSON object")
     return found
@@ -47,7 +48,7 @@ def posted(request: Request) -> dict[str, Any]:
 
 def listed(response: httpx.Response) -> list[dict[str, Any]]:
     """The JSON objects of a list that a gateway answered; `[]` where the body is none."""
-    return objects(_decoded(response.content))
+    return objects(decoded(response.content))
 
 
 def objects(found: object) -> list[dict[str, Any]]:
@@ -55,10 +56,16 @@ def objects(found: object) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def _decoded(raw: bytes) -> Any:
+def decoded(raw: bytes) -> Any:
+    """JSON, also with a broken letter in it (half of an emoji in a client's name); `None` for what is none, or nested without end."""
     try:
         return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):  # no JSON, broken UTF-8 inside a string, or nested without end
+    except (ValueError, RecursionError):
+        pass
+    try:
+        text = json.dumps(json.loads(raw.decode("utf-8", "replace").removeprefix("\ufeff")), ensure_ascii=False)
+        return json.loads(text.encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return None
 
 

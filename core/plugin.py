@@ -9,6 +9,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from core.gateway import decoded
+
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of a plugin's `Config`: every field has a default and a comment on its line, which `vestnik plugins` shows."""
@@ -16,10 +18,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def answer(response: httpx.Response) -> dict[str, Any]:
     """The JSON object a gateway answered; `{}` where the body is none (an HTML page of a proxy, an empty body, a list)."""
-    try:
-        found = msgspec.json.decode(response.content)
-    except (ValueError, RecursionError):  # no JSON, broken UTF-8 inside a string, or nested without end
-        return {}
+    found = decoded(response.content)
     return found if isinstance(found, dict) else {}
 
 

@@ -42,10 +42,10 @@ def same_hmac(secret: str, body: bytes, given: str | None, algorithm: Literal["s
     return _vouched.get() or hmac.compare_digest(text.encode("utf-8", "surrogatepass"), expected.encode())
 
 
-def prove(given: str | None, expected: str, hint: str = "wrong or missing secret") -> None:
+def prove(given: str | None, expected: str, hint: str = "wrong or missing secret", status: Literal[401, 403] = 401) -> None:
     """Raises `Refused` unless `given` is the secret; also while none is set, because then nobody can prove anything."""
     if not expected or not same_secret(given, expected):
-        raise Refused(hint)
+        raise Refused(hint, status)
 
 
 def prove_hmac(

@@ -9,7 +9,7 @@ from random import Random
 import httpx
 
 from core.errors import TooLong
-from core.model import Retry, Unclear
+from core.model import Retry, SendResult, Unclear
 
 Reasons = Mapping[type[Exception], str]
 
@@ -19,6 +19,7 @@ FIRST_WAIT = timedelta(seconds=2)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
 LONGEST_LIFE = timedelta(hours=24)
+_LONGEST_WITHOUT = timedelta(hours=6)
 _LONGEST_AFTER = timedelta(days=365)  # a gateway may ask for any number; a datetime has an end
 
 # Where httpx raises these, not a byte of the request has left: they come from getting a connection, or from before that.
@@ -57,6 +58,16 @@ def pause(failures: int, chance: Random, after: timedelta | None = None) -> time
 def probe_again(paused_for: timedelta) -> timedelta:
     """How long to wait after a probe that found the transport still out of order: half of the time that it has been so, 30 s … 15 min."""
     return min(max(FIRST_PAUSE, paused_for / 2), LONGEST_WAIT)
+
+
+def template_again(times: int) -> timedelta:
+    """How long nobody is written to by a template that was refused so often, one try after the other: 15 min, doubled each time, at most 6 h."""
+    return min(LONGEST_WAIT * (1 << min(max(times, 1) - 1, 10)), _LONGEST_WITHOUT)
+
+
+def known_again(result: SendResult, repeats: timedelta) -> SendResult:
+    """A message of unknown fate may be tried again where its gateway knows the repeat as one."""
+    return Retry(result.reason, within=repeats) if isinstance(result, Unclear) and repeats else result
 
 
 def next_attempt(

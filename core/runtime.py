@@ -20,6 +20,7 @@ from core.pace import Rates
 from core.pipeline.record import Recorders
 from core.store import Store
 from core.store.people import Health
+from core.store.templates import Refused
 
 SOURCE_PACE: Rates = ((5, 1.0), (200, 60.0))  # requests in seconds: what booking APIs allow
 
@@ -77,6 +78,7 @@ class Runtime:
         self.alerts = Alerts(self)
         self.alone = asyncio.Lock()  # held while something is tried that may have killed its worker
         self.health: dict[tuple[str, int], Health] = {}
+        self.refused: dict[tuple[str, int], dict[str, Refused]] = {}  # account → its templates that the gateway refused
         self.recorders = Recorders(self)
         self._clients: dict[tuple[str | None, str | None, Rates], httpx.AsyncClient] = {}
         self._tokens = random.Random()
@@ -109,4 +111,8 @@ class Runtime:
 
     async def load_health(self) -> None:
         self.health = {(entry.transport, entry.account): entry for entry in await self.store.people.health()}
+        refused: dict[tuple[str, int], dict[str, Refused]] = {}
+        for entry in await self.store.templates.refused(self.now()):
+            refused.setdefault((entry.transport, entry.account), {})[entry.template] = entry
+        self.refused = refused
         await self.alerts.load()

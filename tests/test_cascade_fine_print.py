@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,47 @@ def test_what_was_written_elsewhere_opens_no_window(both: Play) -> None:
     both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), keys=keys, filter={"recent_chat": None})
 
 
+def test_a_window_is_not_closed_by_what_is_written_elsewhere(both: Play) -> None:
+    """Written on WhatsApp, an hour later to the Telegram bot: Meta still takes text until a day after the former, and no template is needed."""
+
+    async def story(app: Stage) -> None:
+        await app["telegram"].write(PHONE, contact=True)
+        await app.settle()
+        await app["whatsapp_cloud"].write(PHONE, "Привет")
+        await app.settle(3600)
+        await app["telegram"].write(PHONE, "Привет")
+        await app.settle(60)
+        await app.book(1)
+        assert app["whatsapp_cloud"].ledger[0].text.startswith("✅ *Вы записаны!*")
+        await app.settle(24 * 3600 - 3700)  # a day after WhatsApp, not a day after Telegram
+        await app.book(2, visit=datetime.fromisoformat("2025-08-25T14:30:00+03:00"))
+        assert (len(app["whatsapp_cloud"].ledger), len(await app.alerts())) == (2, 0)
+        await app.settle(200)
+        await app.book(3, visit=datetime.fromisoformat("2025-08-26T14:30:00+03:00"))
+        assert (len(app["whatsapp_cloud"].ledger), len(await app.alerts())) == (2, 1)
+
+    both(story, "whatsapp_cloud", "telegram", channels=("whatsapp",), filter={"recent_chat": None})
+
+
+def test_who_comes_at_the_right_time_is_not_called(both: Play) -> None:
+    """Another master that was not told of is nobody's worry; a new time that was not told of is, also once the master changes again."""
+
+    async def story(app: Stage) -> None:
+        async def undelivered(**change: Any) -> list[str]:
+            await app.book(1, **change)
+            await app.delivered("green_api", state="failed")
+            return [row["notification_type"] for row in await app.to_call()]
+
+        await app.book(1)
+        assert await undelivered(staff={"id": 5, "name": "Сергей"}) == []
+        assert await undelivered(at="16:00", staff={"id": 5, "name": "Сергей"}) == ["booking_updated"]
+        assert await undelivered(at="16:00", staff={"id": 6, "name": "Лев"}) == ["booking_updated"]
+        assert await undelivered(at="14:30", staff={"id": 6, "name": "Лев"}) == []
+        assert await undelivered(status="delete", deleted=True) == ["booking_cancelled"]
+
+    both(story, "green_api", channels=("whatsapp",))
+
+
 @pytest.mark.parametrize("name", ["waha", "green_api", "evolution"])
 def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> None:
     """WhatsApp names clients by a @lid ever more often. A report about our message says whose it is, so СТОП from there is heard."""
@@ -220,7 +262,7 @@ def test_who_hides_the_number_is_known_by_a_report(both: Play, name: str) -> Non
     both(story, name, channels=("whatsapp",), filter={"recent_chat": None})
 
 
-@pytest.mark.parametrize(("word", "status", "said"), [("meta-word", 200, "1158201444"), ("another", 401, ""), ("", 401, "")])
+@pytest.mark.parametrize(("word", "status", "said"), [("meta-word", 200, "1158201444"), ("another", 403, ""), ("", 403, "")])
 def test_meta_verifies_the_address(both: Play, word: str, status: int, said: str) -> None:
     """The word in the query is ours: its challenge comes back as plain text; else it is refused, and nothing comes back."""
 

@@ -84,4 +84,4 @@ async def refused(app: Vestnik, sender: str, error: Refused) -> Problem:
         await app.run.store.inbox.refuse(sender, app.now())
     except Exception as problem:
         log.warning("source=%s outcome=not_counted reason=%s", sender, type(problem).__name__)
-    return Problem(401, "the secret is missing or wrong")
+    return Problem(error.status, "the secret is missing or wrong")

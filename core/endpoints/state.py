@@ -29,9 +29,15 @@ async def ready(app: Vestnik, request: Request) -> Response:
         {"transport": entry.transport, "account": entry.account, "working": entry.reason is None, "reason": entry.reason}
         for entry in app.run.health.values()
     ]
+    templates = [
+        {"transport": entry.transport, "account": entry.account, "template": entry.template, "reason": entry.reason}
+        for refused in app.run.refused.values()
+        for entry in refused.values()
+    ]
     waiting = app.spool.pending()
     config = "; ".join(app.reloader.said) or "ok"
-    return JSONResponse({"ready": True, "database": database, "spooled": waiting.count, "config": config, "transports": health})
+    said = {"ready": True, "database": database, "spooled": waiting.count, "config": config, "transports": health}
+    return JSONResponse({**said, "refused_templates": templates} if templates else said)
 
 
 async def metrics(app: Vestnik, request: Request) -> Response:
@@ -40,4 +46,11 @@ async def metrics(app: Vestnik, request: Request) -> Response:
         for entry in app.run.health.values()
     ]
     said = "# HELP vestnik_transport_up Whether an account takes messages\n# TYPE vestnik_transport_up gauge\n" + "".join(up)
+    refused = [
+        f'vestnik_refused_templates{{account="{account}",transport="{transport}"}} {float(len(templates))}\n'
+        for (transport, account), templates in app.run.refused.items()
+    ]
+    said += "# HELP vestnik_refused_templates Templates that a gateway refuses\n# TYPE vestnik_refused_templates gauge\n" + "".join(
+        refused
+    )
     return Response(generate_latest() + said.encode(), media_type=CONTENT_TYPE_LATEST)

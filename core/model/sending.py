@@ -37,6 +37,7 @@ class Channel(Struct, frozen=True):
     recipient_gap: timedelta = timedelta(0)  # least time between two messages to one client
     first_contacts_per_day: int | None = None  # new clients in 24 hours, where a gateway bans who writes to more
     needs_binding: bool = False  # reaches only clients who bound the bot
+    repeats: timedelta = timedelta(0)  # how long the gateway knows a repeat by its `reference`: a lost answer is asked for again
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -45,6 +46,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     text: str
     type: str = ""  # the notification
     parameters: dict[str, str] = {}  # the pieces by name, for channels that fill an approved template
+    refused: frozenset[str] = frozenset()  # the templates that the gateway refused lately: it leaves by another
 
 
 class Address(Struct, frozen=True):
@@ -65,6 +67,7 @@ class Sent(Struct, frozen=True):
 
     id: str | None  # the gateway's; `None` where it names none (a repeat that it had already taken)
     binding: str | None = None  # the transport's own id of the client, if sending found it: it is kept, and comes back in `Address`
+    template: str = ""  # the one that it left by, as `Rejected` names it
 
 
 class Retry(Struct, frozen=True):
@@ -83,6 +86,7 @@ class Rejected(Struct, frozen=True):
     reason: str
     scope: Literal["recipient", "content"] = "recipient"  # next channel; or the text or template is wrong: one alert
     unbind: bool = False  # the bot was blocked: forget the binding
+    template: str = ""  # no message can leave by this template: it is asked again without it, and others do without it for a while
 
 
 class Unclear(Struct, frozen=True):

@@ -32,7 +32,8 @@ from core.store.people import StoredCallback
 from core.store.rows import Notification
 
 log = logging.getLogger("vestnik.callback")
-_STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written
+_STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written, as a rule by a moment
+_AT_FIRST = timedelta(milliseconds=200)  # doubled each time, up to that
 _STATUS_TRIES = 60
 _CHECKS = 10
 _QUESTIONS = ((5, 1.0),)  # to one account in so many seconds; the rates that its transport states are those of messages
@@ -106,7 +107,8 @@ class Callbacks:
             log.exception("transport=%s outcome=broken", row.transport)
             return {"id": row.id, "status": "unreadable", "reason": f"{type(error).__name__}: {error}", "due_at": now}
         if unmatched and row.tries < _STATUS_TRIES:
-            return {"id": row.id, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + _STATUS_WAITS}
+            wait = min(_AT_FIRST * 2 ** min(row.tries, 10), _STATUS_WAITS)
+            return {"id": row.id, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + wait}
         return {"id": row.id, "status": "processed", "reason": "no message has this id" if unmatched else None, "due_at": now}
 
     async def _apply(self, row: StoredCallback, accounts: list[int], item: CallbackItem, now: datetime) -> bool:
@@ -136,7 +138,7 @@ class Callbacks:
             transport,
             account,
             item.status,
-            item.at or now,
+            min(item.at or now, now),  # a gateway whose clock is ahead does not put off what follows
             item.id,
             item.reference,
             item.phone,
@@ -168,7 +170,7 @@ class Callbacks:
             phone = await self.run.store.people.phone_of_binding(row.transport, row.account, item.binding)
         if phone is None:
             return
-        at = item.at or row.created_at
+        at = min(item.at or row.created_at, row.created_at)  # nobody has written tomorrow
         await self.run.store.people.wrote(phone, row.account, at, row.transport)
         if kind := meant(item.text):
             said = answer(self.run, row, phone, kind, self.run.now())

@@ -101,7 +101,7 @@ class Departure:
         if isinstance(judgement.verdict, Deferred):
             return self._put_off(row, now, f"{judgement.rule}: {judgement.verdict.reason}", judgement.verdict.until)
         if isinstance(judgement.verdict, Suppressed):
-            return self._kept_back(row, judgement.rule, judgement.verdict, now)
+            return self._kept_back(row, judgement, judgement.verdict, now)
         plugin = route.transport(self.run.hooks, row.transport, row.company_id)
         hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
         hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
@@ -162,13 +162,13 @@ class Departure:
         line = JournalLine(now, row.event_id, "send", "deferred", row.transport, reason, row.notification_id, rules.until(until))
         return msgspec.structs.replace(self.end(row, "pending", now, reason, due_at=until), journal=(line,))
 
-    def _kept_back(self, row: Notification, rule: str | None, verdict: Suppressed, now: datetime) -> Finish:
-        status = "withheld" if verdict.withheld else "superseded" if verdict.client_knows else "failed"
-        moves = (verdict.client_knows or verdict.withheld) and row.step == 0
-        event = ("suppressed", rule, verdict.reason)
-        return self.end(
-            row, status, now, f"{rule}: {verdict.reason}", rule=rule, announce=moves, attempted=status == "failed", event=event
-        )
+    def _kept_back(self, row: Notification, said: rules.Judgement, verdict: Suppressed, now: datetime) -> Finish:
+        """It fails, and the client may have to be called, where every rule that says no wants that; else it is needed no more."""
+        told = verdict.client_knows or verdict.withheld
+        status = "withheld" if verdict.withheld else "failed" if said.call and not told else "superseded"
+        event, moves = ("suppressed", said.rule, verdict.reason), told and row.step == 0
+        error = f"{said.rule}: {verdict.reason}"
+        return self.end(row, status, now, error, rule=said.rule, announce=moves, attempted=not told, event=event)
 
     def paused(self, hop: route.Hop, now: datetime) -> Pause | None:
         health = self.run.health.get((hop.plugin.short, hop.account))

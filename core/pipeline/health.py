@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from core import retry
-from core.model import Retry, SendResult, TransportState
+from core.model import Rejected, Retry, SendResult, Sent, TransportState
 from core.pipeline import route
+from core.pipeline.departure import Leaving
 from core.runtime import Runtime
+from core.store.templates import Refused
 
 _AWAY_TIMES = 3  # sends in a row, over at least
 _AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
@@ -34,14 +36,39 @@ class Accounts:
             return result
         return msgspec.structs.replace(result, scope="transport", alert=True)
 
-    async def works(self, hop: route.Hop, kind: str, now: datetime) -> None:
+    def fitting(self, leaving: Leaving, now: datetime) -> Leaving:
+        """The message, with the templates that it has to leave out."""
+        refused = self.run.refused.get((leaving.hop.plugin.short, leaving.hop.account), {})
+        names = frozenset(name for name, entry in refused.items() if entry.again_at > now)
+        return (
+            msgspec.structs.replace(leaving, message=msgspec.structs.replace(leaving.message, refused=names)) if names else leaving
+        )
+
+    async def without(self, leaving: Leaving, result: Rejected, now: datetime) -> datetime:
+        """A template is refused: when a message that needs it may leave by it again; now, where it was not left out yet."""
+        account = (leaving.hop.plugin.short, leaving.hop.account)
+        known = self.run.refused.get(account, {}).get(result.template)
+        if result.template in leaving.message.refused and known is not None:
+            return known.again_at
+        if known is None or known.again_at <= now:  # those that were under way together count as one
+            times = known.times + 1 if known is not None else 1
+            entry = Refused(*account, result.template, result.reason, times, now + retry.template_again(times))
+            await self.run.store.templates.refuse(entry)
+            await self.run.load_health()
+            await self.run.alerts.refused_template(*account, result.template, result.reason)
+        return now
+
+    async def works(self, hop: route.Hop, sent: Sent, kind: str, now: datetime) -> None:
         """It has taken a message of this kind."""
         account = (hop.plugin.short, hop.account)
         health = self.run.health.get(account)
         if health is not None and (health.reason is not None or health.failures):
             await self.run.store.people.works(*account, now)
             await self.run.load_health()
-        await self.run.alerts.works(*account, kind)
+        if sent.template in self.run.refused.get(account, {}):
+            await self.run.store.templates.works(*account, sent.template)
+            await self.run.load_health()
+        await self.run.alerts.works(*account, kind, *filter(None, [sent.template]))
 
     async def pause(self, hop: route.Hop, result: Retry, now: datetime) -> datetime:
         """It has failed a message; until when it is left alone. Messages that fail beside one another count as one."""

@@ -224,7 +224,8 @@ class Sender:
             if not (await self.run.store.deliveries.mark_sending([entry], began, LEASE))[0]:
                 return None
         reach("marked_sending")
-        result = await self._send(leaving)
+        leaving = self.accounts.fitting(leaving, self.run.now())
+        result = retry.known_again(await self._send(leaving), leaving.hop.channel.repeats)
         reach("answered")
         row = msgspec.structs.replace(
             leaving.row, attempts=leaving.row.attempts + 1, told=leaving.told, known_before=leaving.before
@@ -266,23 +267,19 @@ class Sender:
         result = self.accounts.answered(hop, result, now)
         match result:
             case Sent():
-                await self.accounts.works(hop, row.notification_type, now)
+                await self.accounts.works(hop, result, row.notification_type, now)
                 if result.binding and result.binding != leaving.address.binding:
                     await self.run.store.people.bind(hop.plugin.short, hop.account, result.binding, row.phone, None, now)
-                return self.judge.end(
-                    row,
-                    "sent",
-                    now,
-                    leaving.note,
-                    provider_id=result.id,
-                    announce=True,
-                    **self.judge.watch(leaving, now),
-                )
+                watch = self.judge.watch(leaving, now)
+                return self.judge.end(row, "sent", now, leaving.note, provider_id=result.id, announce=True, **watch)
             case Unclear():
                 return self.judge.end(row, "unclear", now, result.reason, announce=True, **self.judge.watch(leaving, now))
             case Rejected():
                 if result.unbind and leaving.address.binding:
                     await self.run.store.people.unbind(hop.plugin.short, hop.account, leaving.address.binding)
+                if result.template:
+                    again = await self.accounts.without(leaving, result, now)
+                    return self.judge.onwards(row, way if again > now else [], now, result.reason, wait=again)
                 if result.scope == "recipient" or row.ours:
                     return self.judge.onwards(row, way, now, result.reason)
                 await self.run.alerts.refused_content(hop.plugin.short, hop.account, row.notification_type, result.reason)

@@ -18,6 +18,7 @@ from core.store.lane import Full, Lane
 from core.store.look import Look
 from core.store.pacing import Pacing
 from core.store.people import PeopleStore
+from core.store.templates import TemplateStore
 from core.store.values import LONG_AGO
 
 __all__ = ["Full", "Store", "open_store", "schema"]
@@ -29,7 +30,7 @@ _READS = ("read", "watch", "look")
 
 
 class Store:
-    """One database, opened. `inbox`, `decisions`, `deliveries`, `pacing`, `people`, `alerts` and `look` are its rooms."""
+    """One database, opened. `inbox`, `decisions`, `deliveries`, `pacing`, `people`, `templates`, `alerts` and `look` are its rooms."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -48,6 +49,7 @@ class Store:
         self.deliveries = Deliveries(engine, lane("deliver"), lane("watch"))
         self.pacing = Pacing(lane("deliver"))
         self.people = PeopleStore(engine, lane("people"), lane("watch"))
+        self.templates = TemplateStore(lane("people"), lane("watch"))
         self.alerts = AlertStore(lane("people"), lane("watch"))
         self.look = Look(engine, lane("people"), lane("look"))
         self._lock: IO[str] | None = None

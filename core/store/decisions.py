@@ -20,15 +20,15 @@ _WON_FOR = timedelta(days=14)  # the channel that worked is tried first for so l
 
 
 class People(msgspec.Struct, frozen=True):
-    """One client as the store knows them, with the channel that last reached them, and (time, transport, account) of what they wrote last."""
+    """One client as the store knows them, with the channel that last reached them, and (time, transport, account) of what they last wrote to each."""
 
     contact: Contact
     won_channel: str | None = None
-    wrote: tuple[tuple[datetime, str | None, int], ...] = ()
+    wrote: tuple[tuple[datetime, str, int], ...] = ()
 
     def wrote_to(self, transport: str, account: int) -> datetime | None:
         """When they last wrote to this account, or somewhere that nobody knows."""
-        return max((at for at, name, number in self.wrote if name is None or (name, number) == (transport, account)), default=None)
+        return max((at for at, name, number in self.wrote if not name or (name, number) == (transport, account)), default=None)
 
 
 class Saved(msgspec.Struct, frozen=True):

@@ -60,6 +60,7 @@ class Look:
             "prune_alerts": before,
             "prune_tokens": before,
             "prune_recipients": before,
+            "prune_templates": before,
             "prune_bookings": before,
             "prune_tombstones": before,
         }

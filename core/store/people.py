@@ -70,7 +70,7 @@ class PeopleStore:
         found = await self._read.submit(statement("next_callback"), [{}])
         return when(found[0][0]["due_at"])
 
-    async def wrote(self, phone: str, company: int, at: datetime, transport: str | None = None) -> None:
+    async def wrote(self, phone: str, company: int, at: datetime, transport: str = "") -> None:
         """The client wrote: to an account of a transport, or as another bot says, which does not say where."""
         await self._run("wrote", rows=[{"phone": phone, "company_id": company, "at": at, "wrote_to": transport}])
 

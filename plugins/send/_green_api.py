@@ -18,10 +18,11 @@ from core import (
     TransportState,
     answer,
     down,
+    moment,
     posted,
     prove,
 )
-from plugins.send._whatsapp import by_status, inbound, lid_of, moment, phone_of
+from plugins.send._whatsapp import by_status, inbound, lid_of, phone_of
 
 _STATES = {
     "notAuthorized": "the instance is not authorized: scan its QR code",
@@ -55,8 +56,8 @@ async def look_up(url: str, question: dict[str, object], http: httpx.AsyncClient
 def judge(response: httpx.Response) -> SendResult:
     """What an answer to `sendMessage` means. The envelope of a 400 is not documented, its sentences are."""
     sent, text = answer(response).get("idMessage"), response.text.lower()
-    if response.is_success and isinstance(sent, str) and sent:
-        return Sent(sent)
+    if response.is_success and isinstance(sent, str | int) and sent:
+        return Sent(str(sent))
     if response.is_client_error and "in starting process" in text:
         return Retry("the instance is starting")
     if response.is_client_error and any(words in text for words in ("not authorized", "is expired", "is deleted")):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
-import msgspec
 
-from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, down, otherwise
+from core import Channel, Duration, InboundMessage, Rejected, SendResult, Settings, answer, down, otherwise
 
 ABSENT = Rejected("the number is not on WhatsApp")
 INVALID = Rejected("the request is not valid", scope="content")
@@ -24,9 +23,9 @@ class OwnNumber(Settings, frozen=True):
     first_contacts: int = 20  # clients who did not write first and are new to this number, in 24 hours; 0: as many as come
 
 
-def facts(config: OwnNumber, length: int = 4096) -> Channel:
-    cap = config.first_contacts or None
-    return Channel("whatsapp", ("*", "*"), ("~", "~"), length, concurrency=2, gap=config.gap, first_contacts_per_day=cap)
+def facts(config: OwnNumber, length: int = 4096, repeats: timedelta = timedelta(0)) -> Channel:
+    marks, cap = (("*", "*"), ("~", "~")), config.first_contacts or None
+    return Channel("whatsapp", *marks, length, concurrency=2, gap=config.gap, first_contacts_per_day=cap, repeats=repeats)
 
 
 def by_status(response: httpx.Response, keys: str) -> SendResult:
@@ -34,19 +33,14 @@ def by_status(response: httpx.Response, keys: str) -> SendResult:
 
     These gateways know no repeats, so whatever may have been taken is `Unclear`.
     """
-    status = response.status_code
-    if 300 <= status < 400 or status in (401, 403, 404):
+    status, said = response.status_code, answer(response)
+    if 300 <= status < 400 or any(code in (401, 403, 404) for code in (status, said.get("status"), said.get("statusCode"))):
         return down(f"HTTP {status}: {keys} is wrong")
     return INVALID if response.is_client_error and status not in (408, 429, 499) else otherwise(response)
 
 
 def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""  # a picture, a voice message: the client wrote all the same
-
-
-def moment(seconds: object) -> datetime | None:
-    """Raises ValueError for a time that is none."""
-    return msgspec.convert(seconds, datetime | None, strict=False)
 
 
 def chat_of(phone: str) -> str:

@@ -49,17 +49,19 @@ CODES = Codes(
     },
     content={
         "100 131008 131009 131051 131063": "the request is not valid",
-        "132000 132001 132005 132007 132008 132012": "the template does not fit",
+        "132005 132007": "the template does not take these words",
+        "132000 132001 132008 132012": "the template does not fit",
         "132015 132016 132068 132069": "the template is paused or disabled",
     },
     after={"131048": timedelta(hours=1), "131056": timedelta(seconds=6)},
 )
 WINDOW_CLOSED = CODES.get(131047)
+WRONG_FOR_ALL = (CODES.get(132000), CODES.get(132015))  # whoever it is for, no message can leave by this template
 
 
 def judge(response: httpx.Response) -> SendResult:
     match answer(response):
-        case {"error": {"code": int(code)}} if known := CODES.get(code):
+        case {"error": {"code": int() | str() as code}} if known := CODES.get(code):
             return known
         case {"error": {"code": int(code)}} if response.is_server_error:
             return Retry(f"Meta failed with code {code}")
@@ -90,7 +92,7 @@ def _values(hook: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _number(value: dict[str, Any]) -> str:
     metadata = value.get("metadata")
-    return text_of(metadata.get("phone_number_id")) if isinstance(metadata, dict) else ""
+    return str(metadata.get("phone_number_id") or "") if isinstance(metadata, dict) else ""
 
 
 def _status(said: dict[str, Any]) -> Iterator[CallbackItem]:

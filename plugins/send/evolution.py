@@ -27,6 +27,7 @@ from core import (
     answer,
     down,
     hookimpl,
+    moment,
     posted,
     same_jwt,
     same_secret,
@@ -92,13 +93,13 @@ def callback(request: Request, config: Config, now: datetime) -> Sequence[Callba
     if config.instance and hook.get("instance", config.instance) != config.instance:
         raise Refused("a callback of another instance")
     match hook:
-        case {"event": "messages.update", "data": {"keyId": str(sent), "fromMe": True, "status": str(name), **to}}:
+        case {"event": "messages.update", "data": {"keyId": str(sent), "status": str(name), **to}} if to.get("fromMe", True):
             return STATES.reports(name, sent, phone=wa.phone_of(to.get("remoteJid")), binding=wa.lid_of(to.get("remoteJid")))
         case {"event": "messages.upsert", "data": {"key": {"remoteJid": str(chat), "fromMe": False, **names}, **said}}:
             known = [
                 jid for jid in (names.get("remoteJidAlt"), names.get("senderPn")) if wa.phone_of(jid)
             ]  # the phone behind a @lid
-            return wa.inbound(str([*known, chat][0]), _text(said.get("message")), wa.moment(said.get("messageTimestamp")))
+            return wa.inbound(str([*known, chat][0]), _text(said.get("message")), moment(said.get("messageTimestamp")))
         case {"event": "connection.update", "data": {"state": "open" | "close" as state}}:
             return (TransportState(state == "open", "" if state == "open" else "the session is closed"),)
         case {"event": "status.instance", "data": {"status": "closed"}}:

@@ -19,8 +19,8 @@ from plugins.send import _bot as bot
 CODES = Codes(
     # chat.denied is said of everybody while the bot is not approved, so it unbinds nobody: `bot_stopped` does, where a client has left.
     recipient={
-        "chat.denied": "the client has stopped the bot, or MAX has not approved the bot yet",
-        "chat.not.found dialog.not.found": "MAX knows no dialogue with the client",
+        "chat.denied error.dialog.suspended": "the client has stopped the bot, or MAX has not approved the bot yet",
+        "chat.not.found dialog.not.found error.dialog.notfound": "MAX knows no dialogue with the client",
     },
     content={"proto.payload": "MAX does not accept the message"},
     account={"verify.token": "the token is not accepted"},
@@ -53,18 +53,18 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         case {"message": {"body": {"mid": str(mid)}}}:
             return CODES.judge(response, None, mid)
         case said:
-            return CODES.judge(response, said.get("code"))
+            return CODES.judge(response, str(said.get("code")).lower())
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     bot.proven(request, "x-max-bot-api-secret", config.webhook_secret, "the secret of the subscription")
     match posted(request):
-        case {"update_type": "bot_started", "user": {"user_id": int(user)}} as update:
+        case {"update_type": "bot_started", "user": {"user_id": int() | str() as user}} as update:
             return [Binding(str(user), token=str(update.get("payload") or "") or None)]
-        case {"update_type": "bot_stopped" | "dialog_removed", "user": {"user_id": int(user)}}:
+        case {"update_type": "bot_stopped" | "dialog_removed", "user": {"user_id": int() | str() as user}}:
             return [Binding(str(user), bound=False)]
-        case {"update_type": "message_callback", "callback": {"user": {"user_id": int(user)}} as press}:
+        case {"update_type": "message_callback", "callback": {"user": {"user_id": int() | str() as user}} as press}:
             return bot.said(str(user), press.get("payload"), press.get("timestamp"))
         case {"update_type": "message_created", "message": {"recipient": {"chat_type": "dialog"}} as message}:
             return _message(message)
@@ -89,7 +89,7 @@ def _message(message: dict[str, Any]) -> Sequence[CallbackItem]:
             return []
         case {"sender": {"user_id": user}, "body": {"attachments": [{"type": "contact", "payload": dict(contact)}, *_]}}:
             return _contact(user, contact)
-        case {"sender": {"user_id": int(user)}, "body": dict(body)}:
+        case {"sender": {"user_id": int() | str() as user}, "body": dict(body)}:
             return bot.said(str(user), body.get("text"), message.get("timestamp"))
     return []
 

@@ -71,9 +71,9 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         fields["from"] = config.sender
     response = await http.post(f"{config.base_url.rstrip('/')}/sms/send", data=fields)
     said = answer(response)
-    if said.get("status") == "OK":  # of the request as a whole; each number has its own
+    if _works(said):  # of the request as a whole; each number has its own
         said = _only(said.get("sms"))
-    works = said.get("status") == "OK"
+    works = _works(said)
     return CODES.judge(response, None if works else said.get("status_code"), said.get("sms_id") if works else None)
 
 
@@ -102,9 +102,13 @@ async def check(attempt: Attempt, http: httpx.AsyncClient, config: Config) -> De
 async def probe(http: httpx.AsyncClient, config: Config) -> str | None:
     response = await http.post(f"{config.base_url.rstrip('/')}/auth/check", data={"api_id": config.api_id, "json": "1"})
     said = answer(response)
-    if response.is_success and said.get("status") == "OK":
+    if response.is_success and _works(said):
         return None
     return CODES.reason(said.get("status_code"), f"HTTP {response.status_code} when asked for the account")
+
+
+def _works(said: dict[str, Any]) -> bool:
+    return str(said.get("status")).upper() == "OK"
 
 
 def _only(numbers: object) -> dict[str, Any]:

@@ -42,9 +42,9 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     body = {"chat_id": chat, "text": message.text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
     response = await http.post(_url(config, "sendMessage"), json=body)
     match answer(response):
-        case {"ok": True, "result": {"message_id": int(number)}}:
+        case {"ok": True, "result": {"message_id": int() | str() as number}}:
             return CODES.judge(response, None, number)
-        case {"ok": False, "error_code": 403}:
+        case {"ok": False, "error_code": 403 | "403"}:
             return bot.GONE
         case {"ok": False, "error_code": code, "parameters": {"retry_after": wait}}:
             return CODES.judge(response, code, after=wait)
@@ -57,9 +57,16 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     bot.proven(request, "x-telegram-bot-api-secret-token", config.webhook_secret, "the secret_token of setWebhook")
     match posted(request):
-        case {"message": {"chat": {"id": int(chat), "type": "private"}, "from": {"id": int(sender)}} as message}:
+        case {
+            "message": {
+                "chat": {"id": int() | str() as chat, "type": "private"},
+                "from": {"id": int() | str() as sender},
+            } as message
+        }:
             return _message(str(chat), sender, message)
-        case {"my_chat_member": {"chat": {"id": int(chat), "type": "private"}, "new_chat_member": {"status": "kicked"}}}:
+        case {
+            "my_chat_member": {"chat": {"id": int() | str() as chat, "type": "private"}, "new_chat_member": {"status": "kicked"}}
+        }:
             return [Binding(str(chat), bound=False)]
     return []
 
@@ -81,14 +88,15 @@ def _url(config: Config, method: str) -> str:
 
 def _cause(code: object, description: str) -> object:
     """Telegram's code, told apart by its words where it means several things."""
-    if code == 400 and any(words in description for words in ("can't parse", "too long", "text is empty")):
+    number = str(code)
+    if number == "400" and any(words in description for words in ("can't parse", "too long", "text is empty")):
         return "text"
-    if code == 400 and "not found" in description:
+    if number == "400" and "not found" in description:
         return "unknown"
-    return "away" if isinstance(code, int) and code >= 500 else code
+    return "away" if number.startswith("5") and len(number) == 3 else code
 
 
-def _message(chat: str, sender: int, message: dict[str, Any]) -> Sequence[CallbackItem]:
+def _message(chat: str, sender: int | str, message: dict[str, Any]) -> Sequence[CallbackItem]:
     match message:
         case {"contact": {"user_id": owner, "phone_number": str(number)}}:
             return bot.contact(chat, owner, sender, number)

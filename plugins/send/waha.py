@@ -25,6 +25,7 @@ from core import (
     answer,
     down,
     hookimpl,
+    moment,
     posted,
     prove_hmac,
 )
@@ -110,12 +111,12 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     match posted(request):
         case {"session": other} if other != config.session:
             raise Refused("a callback of another session")
-        case {"event": "message.ack", "payload": {"id": str(whole), "fromMe": True, "ack": int(ack)}, **hook}:
+        case {"event": "message.ack", "payload": {"id": str(whole), "ack": ack, **of}, **hook} if of.get("fromMe", True):
             chat, sent = whole.split("_")[-2:][0], whole.rpartition("_")[2]
             phone, lid = wa.phone_of(chat), wa.lid_of(chat)
             return ACKS.reports(ack, sent, reference=sent.lower(), phone=phone, at=hook.get("timestamp"), binding=lid)
         case {"event": "message" | "message.any", "payload": {"from": str(chat), "fromMe": False, **said}}:
-            return wa.inbound(chat, wa.text_of(said.get("body")), wa.moment(said.get("timestamp")))
+            return wa.inbound(chat, wa.text_of(said.get("body")), moment(said.get("timestamp")))
         case {"event": "session.status", "payload": {"status": status}}:
             return (_state(status),)
     return ()  # calls, presence, our own messages

@@ -69,7 +69,7 @@ class Config(OwnNumber, frozen=True):
 
 @hookimpl
 def channel(config: Config) -> Channel:
-    return facts(config, 10_000)
+    return facts(config, 10_000, repeats=timedelta(seconds=50))
 
 
 @hookimpl
@@ -110,7 +110,7 @@ def _status(entry: dict[str, Any]) -> DeliveryStatus | None:
     match entry:
         case {"messageId": str(message_id), "status": state}:
             error = entry.get("error")
-            why = CODES.reason(_plain(error.get("error")), "") if isinstance(error, dict) else ""
+            why = CODES.reason(_plain(error.get("error") if isinstance(error, dict) else error), "")
             return STATES.report(state, message_id, at=entry.get("timestamp"), reason=why)
     return None
 

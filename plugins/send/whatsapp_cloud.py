@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from msgspec import Struct, field
+from msgspec import field
+from msgspec.structs import replace
 
 from core import (
     Address,
@@ -22,20 +23,15 @@ from core import (
     Reply,
     Request,
     SendResult,
+    Sent,
     Settings,
     hookimpl,
     posted,
     prove,
     prove_hmac,
 )
-from plugins.send._whatsapp_cloud import WINDOW_CLOSED, items, judge
-
-
-class Template(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    language: str = "ru"
-    parameters: tuple[str, ...] = ()  # pieces of the text, in the order of the template: ["date", "services"]
-    named: bool = False  # the template's variables have these names, instead of {{1}}, {{2}}
+from plugins.send._whatsapp_cloud import WINDOW_CLOSED, WRONG_FOR_ALL, items, judge
+from plugins.send._whatsapp_template import Template, pieces_of
 
 
 class Config(Settings, frozen=True):
@@ -56,14 +52,19 @@ def channel(config: Config) -> Channel:
 
 @hookimpl
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config, now: datetime) -> SendResult:
-    template = _template(message, config)
+    pieces = pieces_of(message.parameters)
+    fitting = [entry for entry in config.templates.get(message.type, ()) if entry.fits(pieces)]
+    template = next((entry for entry in fitting if entry.key not in message.refused), None)
     if address.wrote_at and now - address.wrote_at < timedelta(hours=24):
         said = await _post({"type": "text", "text": {"preview_url": False, "body": message.text}}, address, http, config)
         if said != WINDOW_CLOSED or not template:
             return said
+    if not template and fitting:
+        return Rejected("Meta refuses the template", scope="content", template=fitting[0].key)
     if not template:
         return Rejected(f"no template for {message.type} fits", scope="content")
-    return await _post({"type": "template", "template": template}, address, http, config)
+    said = await _post({"type": "template", "template": template.filled(pieces)}, address, http, config)
+    return replace(said, template=template.key) if isinstance(said, Sent) or said in WRONG_FOR_ALL else said
 
 
 async def _post(body: dict[str, Any], address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
@@ -73,24 +74,10 @@ async def _post(body: dict[str, Any], address: Address, http: httpx.AsyncClient,
     return judge(await http.post(url, headers={"Authorization": f"Bearer {config.token}"}, json={**to, **body, **ours}))
 
 
-def _template(message: Message, config: Config) -> dict[str, Any] | None:
-    """The first template whose pieces are all known. Meta takes no line breaks, tabs or runs of spaces in them."""
-    pieces = {name: " ".join(piece.split()) for name, piece in message.parameters.items()}
-    for template in config.templates.get(message.type, ()):
-        if all(pieces.get(name) for name in template.parameters):
-            named = [{"parameter_name": name} if template.named else {} for name in template.parameters]
-            filled = [
-                {"type": "text", **extra, "text": pieces[name]} for name, extra in zip(template.parameters, named, strict=True)
-            ]
-            components = {"components": [{"type": "body", "parameters": filled}]} if filled else {}
-            return {"name": template.name, "language": {"code": template.language}, **components}
-    return None
-
-
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem] | Reply:
     if request.method == "GET":
-        prove(request.query.get("hub.verify_token"), config.verify_token)
+        prove(request.query.get("hub.verify_token"), config.verify_token, status=403)
         return Reply(body=request.query.get("hub.challenge", ""), content_type="text/plain")
     if config.app_secret:
         prove_hmac(config.app_secret, request.body, request.headers.get("x-hub-signature-256"))

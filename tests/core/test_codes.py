@@ -79,7 +79,8 @@ def test_answer_is_judged(status: int, code: object, sent: object, meaning: Send
     [
         (429, "7", None, timedelta(seconds=7)),
         (429, "7", 35, timedelta(seconds=35)),
-        (429, "7", "35", timedelta(seconds=7)),
+        (429, "7", "35", timedelta(seconds=35)),
+        (429, "7", "soon", timedelta(seconds=7)),
         (429, "", -1, None),
         (429, "", True, None),
         (429, "", 10**12, None),

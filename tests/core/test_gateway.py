@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import Request, Retry, Unclear, form, listed, moment, objects, otherwise, posted, retry_after
+from core import Request, Retry, Unclear, answer, form, listed, moment, objects, otherwise, posted, retry_after
 
 AT = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)  # 1790000000
 
@@ -59,7 +59,7 @@ def test_retry_after(text: str, seconds: int | None) -> None:
     assert retry_after(httpx.Response(429, headers={"retry-after": text})) == expected
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b'{"a": "\xff"}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b'{"a": "\xff', b"[" * 100_000])
 def test_callback_that_is_no_object(body: bytes) -> None:
     """A body without a JSON object is named in a sentence."""
     with pytest.raises(ValueError, match="the body is not a JSON object"):
@@ -69,6 +69,17 @@ def test_callback_that_is_no_object(body: bytes) -> None:
 def test_callback_object() -> None:
     """A JSON object is read, whatever the content type says."""
     assert posted(_request(b'{"a": [1]}', "text/plain")) == {"a": [1]}
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"\\ud83d", b"\xf0\x9f", b"a\nb\\ud800"[:1] + b"\\udc00"])
+def test_broken_letter_loses_no_report(name: bytes) -> None:
+    """Half of an emoji in a client's name, as gateways cut it: the rest of the body is read, in text that every column takes."""
+    body = b'\xef\xbb\xbf{"id": "m1", "name": "' + name + b'", "n": [1, {"a": null}]}'
+    found = posted(_request(body))
+    assert (found["id"], found["n"]) == ("m1", [1, {"a": None}])
+    found["name"].encode()
+    assert answer(httpx.Response(200, content=body)) == found
+    assert listed(httpx.Response(200, content=b"[" + body[3:] + b"]")) == [found]
 
 
 def test_list_of_objects() -> None:

@@ -63,7 +63,9 @@ SELECT n.* FROM booking_notifications n
 JOIN appointments_cache a ON a.source = n.source AND a.company_id = n.company_id AND a.record_id = n.record_id
 WHERE n.created_at >= :since AND NOT n.is_test
   AND (n.status IN ('failed', 'expired', 'unclear') OR n.error = 'not delivered in time') -- in the words of its index
-  AND (n.notification_type = 'booking_cancelled' OR n.notification_type = 'booking_updated')
+  AND (n.notification_type = 'booking_cancelled' OR (n.notification_type = 'booking_updated' -- or the client comes at the wrong time, or to the wrong place
+       AND (COALESCE(@field(n.told, visit_at), '') <> COALESCE(@field(n.known_before, visit_at), '')
+            OR COALESCE(@field(n.told, branch), '') <> COALESCE(@field(n.known_before, branch), ''))))
   AND (n.status IN ('failed', 'expired') OR (n.status = 'unclear' AND n.sent_at < :unclear_before)
        OR (n.status = 'sent' AND n.fallback_at IS NULL AND n.delivered_at IS NULL AND n.error = 'not delivered in time'))
   AND NOT EXISTS (SELECT 1 FROM booking_notifications o WHERE o.source = n.source AND o.company_id = n.company_id AND o.record_id = n.record_id
@@ -135,6 +137,11 @@ RETURNING token
 -- prune_alerts --
 DELETE FROM alerts WHERE key IN (SELECT key FROM alerts WHERE last_at < :before ORDER BY last_at LIMIT :most)
 RETURNING key
+
+-- prune_templates --
+DELETE FROM refused_templates WHERE (transport, account, template) IN (
+    SELECT transport, account, template FROM refused_templates WHERE again_at < :before LIMIT :most)
+RETURNING template
 
 -- prune_recipients --
 DELETE FROM recipients WHERE (transport, account, phone) IN (

@@ -1,13 +1,13 @@
 -- wrote --
 INSERT INTO contacts (phone, company_id, wrote_at, wrote_to)
 SELECT r.phone, r.company_id, r.at, r.wrote_to FROM @rows r(phone text, company_id bigint, at time, wrote_to text) WHERE TRUE
-ON CONFLICT (phone, company_id) DO UPDATE SET wrote_at = excluded.wrote_at, wrote_to = excluded.wrote_to
+ON CONFLICT (phone, company_id, wrote_to) DO UPDATE SET wrote_at = excluded.wrote_at
 WHERE contacts.wrote_at IS NULL OR contacts.wrote_at < excluded.wrote_at
 
 -- say_stop --
 INSERT INTO contacts (phone, company_id, opted_out_at)
 SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time) WHERE TRUE
-ON CONFLICT (phone, company_id) DO UPDATE SET opted_out_at = excluded.opted_out_at
+ON CONFLICT (phone, company_id, wrote_to) DO UPDATE SET opted_out_at = excluded.opted_out_at
 
 -- say_start --
 -- Who is back with one salon is back with what all salons share; who is back there is back with all.
@@ -20,13 +20,13 @@ WHERE contacts.phone = r.phone AND (r.company_id = 0 OR contacts.company_id IN (
 INSERT INTO contacts (phone, company_id, confirmed_at)
 SELECT r.phone, r.company_id, r.at FROM @rows r(phone text, company_id bigint, at time)
 WHERE NOT EXISTS (SELECT 1 FROM contacts c WHERE c.phone = r.phone AND c.confirmed_at > @at(since))
-ON CONFLICT (phone, company_id) DO UPDATE SET confirmed_at = excluded.confirmed_at
+ON CONFLICT (phone, company_id, wrote_to) DO UPDATE SET confirmed_at = excluded.confirmed_at
 RETURNING phone
 
 -- won --
 INSERT INTO contacts (phone, company_id, won_channel, won_at)
 SELECT r.phone, r.company_id, r.channel, r.at FROM @rows r(phone text, company_id bigint, channel text, at time) WHERE TRUE
-ON CONFLICT (phone, company_id) DO UPDATE SET won_channel = excluded.won_channel, won_at = excluded.won_at
+ON CONFLICT (phone, company_id, wrote_to) DO UPDATE SET won_channel = excluded.won_channel, won_at = excluded.won_at
 
 -- bind --
 INSERT INTO bindings (transport, account, binding, phone, bound_at) VALUES (:transport, :account, :binding, :phone, :now)

@@ -29,7 +29,15 @@ FEW = {
     "webhook_events_unreadable",
     "booking_notifications_unheard",
 }  # what went wrong: such an index may be read as a whole
-SMALL = {"alerts", "binding_tokens", "refusals", "transport_health", "webhook_stats_24h", "notification_stats_24h"}
+SMALL = {
+    "alerts",
+    "binding_tokens",
+    "refusals",
+    "refused_templates",
+    "transport_health",
+    "webhook_stats_24h",
+    "notification_stats_24h",
+}
 NAMES = sorted(sql.queries("sqlite").keys() - OF_THE_QUEUE - OF_ALL)
 
 

@@ -16,7 +16,7 @@ from core.errors import StoreError
 from core.store import Store, open_store, schema, sql
 from core.store.engine import Engine
 from tests.conftest import fresh_postgres
-from tests.core.store.kit import execute, keep, rows
+from tests.core.store.kit import NOW, execute, keep, rows
 
 TABLES = {
     "webhook_events": "id event_id source event_type company_id record_id payload status rule reason attempts created_at processed_at",
@@ -102,6 +102,35 @@ def test_a_database_of_an_older_release_is_brought_up(database_url: str) -> None
 
     asyncio.run(old())
     assert keep(database_url, now) >= {"pacing.last_at", "recipients.first_at", "booking_notifications.turn_at"}
+
+
+def test_what_clients_said_outlives_the_new_key(database_url: str) -> None:
+    """Contacts of a release that kept one place for each client: when they wrote, to whom, and that they said СТОП."""
+    at = "2026-08-20 09:00:00.000000"
+
+    async def old() -> None:
+        engine = Engine(database_url)
+        await engine.connect()
+        async with engine.connection() as connection:
+            tx = engine.tx(connection)
+            for _, script in sql.migrations(engine.dialect)[:7]:
+                await tx.script(script)
+            versions = "".join(f"INSERT INTO schema_migrations VALUES ({number});" for number in range(1, 8))
+            await tx.script(f"CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY); {versions}")
+            for phone, place in (("+79000000088", "'telegram'"), ("+79000000099", "NULL")):
+                await tx.script(
+                    f"INSERT INTO contacts (phone, company_id, wrote_at, wrote_to, opted_out_at, won_channel, won_at) "
+                    f"VALUES ('{phone}', 0, '{at}', {place}, '{at}', 'sms', '{at}')"
+                )
+        await engine.disconnect()
+
+    async def now(store: Store) -> Any:
+        return [await store.decisions.people([(phone, 1)], NOW) for phone in ("+79000000088", "+79000000099")]
+
+    asyncio.run(old())
+    for (person,), (elsewhere, there) in zip(keep(database_url, now), ((None, NOW), (NOW, NOW)), strict=True):
+        assert (person.contact.wrote_at, person.contact.opted_out_at, person.won_channel) == (NOW, NOW, "sms")
+        assert (person.wrote_to("whatsapp_cloud", 0), person.wrote_to("telegram", 0)) == (elsewhere, there)
 
 
 def test_a_database_of_a_newer_release_is_refused(database_url: str) -> None:

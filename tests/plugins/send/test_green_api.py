@@ -207,9 +207,18 @@ def test_states(state: str, working: bool) -> None:
     assert (item.reason or None) == probed
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"not json", b'"text"', b'{"typeWebhook":"outgoingMessageStatus","timestamp":"soon"}']
-)
+@pytest.mark.parametrize("at", ["soon", 99_999_999_999_999, -1, [], "2026-07-20T10:00:03Z"])
+def test_a_report_without_a_readable_time(at: object) -> None:
+    """A delivery counts, whatever stands there as its time."""
+    (item,) = _read(_hook("webhook.status_delivered.json", timestamp=at))
+    assert isinstance(item, DeliveryStatus)
+    assert (item.status, item.at) == (
+        "delivered",
+        datetime(2026, 7, 20, 10, 0, 3, tzinfo=UTC) if isinstance(at, str) and at != "soon" else None,
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"not json", b'"text"'])
 def test_unreadable_callback(body: bytes) -> None:
     """What is no notification raises a ValueError, and core keeps it as unreadable."""
     with pytest.raises(ValueError, match=r"."):

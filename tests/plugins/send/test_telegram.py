@@ -71,7 +71,16 @@ def test_blocked_bot_is_unbound(words: str) -> None:
 
 @pytest.mark.parametrize(
     ("wait", "after"),
-    [(35, timedelta(seconds=35)), (None, None), (-1, None), ("35", None), (10**12, None), ({}, None), (1.5, None)],
+    [
+        (35, timedelta(seconds=35)),
+        (None, None),
+        (-1, None),
+        ("35", timedelta(seconds=35)),
+        ("soon", None),
+        (10**12, None),
+        ({}, None),
+        (1.5, None),
+    ],
 )
 def test_limit(wait: object, after: timedelta | None) -> None:
     """The whole bot waits as long as Telegram says, where it says something sensible."""

@@ -27,7 +27,8 @@ from core import (
     Unclear,
 )
 from core.config import decode_settings
-from plugins.send.whatsapp_cloud import Config, Template, callback, channel
+from plugins.send._whatsapp_template import Template
+from plugins.send.whatsapp_cloud import Config, callback, channel
 from tests.plugins.send.kit import NOW, PHONE, TEXT, Answered, Given, as_json, load
 
 CLOUD = load("whatsapp_cloud")
@@ -207,7 +208,8 @@ def test_codes_that_are_final(codes: tuple[int, ...], scope: str, status: int) -
     [
         (400, {"error": {"code": 999999}}, Rejected),
         (503, {"error": {"code": 999999}}, Retry),
-        (500, {"error": {"code": "190"}}, Unclear),
+        (500, {"error": {"code": "190"}}, Retry),
+        (500, {"error": {"code": "soon"}}, Unclear),
         (200, {"messages": []}, Unclear),
         (200, {"messages": [{"id": ""}]}, Unclear),
         (401, {}, Retry),

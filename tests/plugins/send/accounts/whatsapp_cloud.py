@@ -5,7 +5,7 @@ import hmac
 from datetime import UTC, datetime
 
 from core import Address, DeliveryStatus, InboundMessage, Message
-from plugins.send.whatsapp_cloud import Template
+from plugins.send._whatsapp_template import Template
 from tests.plugins.send.kit import NOW, PHONE, TEXT, Account, Given
 
 TEXT_ID = "wamid.HBgLNzkwMDEyMzQ1NjcVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
