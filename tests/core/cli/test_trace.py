@@ -13,7 +13,7 @@ from rich.console import Console
 
 from core.cli import show
 from core.cli.events import told_again
-from tests.conftest import NOON, Clock, Driver, body
+from tests.conftest import Clock, Driver, body
 from tests.telling import with_gateway
 
 NIGHT = datetime(2025, 8, 20, 19, 30, tzinfo=UTC)  # 22:30 in Moscow
@@ -108,32 +108,22 @@ def test_what_is_put_off_says_until_when_and_by_whom(play: Callable[..., Any]) -
     play(story, clock=Clock(NIGHT), filter=QUIET)
 
 
-def test_a_message_that_a_rule_puts_off(play: Callable[..., Any]) -> None:
-    """Decided before the night, due in it: the same words."""
+def test_a_message_that_a_rule_puts_off(play: Callable[..., Any], tmp_path: Path) -> None:
+    """Decided, and put off when it is about to leave: the same words."""
+    (tmp_path / "filter").mkdir()
+    (tmp_path / "filter" / "late.py").write_text(
+        "from datetime import timedelta\nfrom core import Deferred, hookimpl\n\nASKED = []\n\n@hookimpl\ndef filter(case, now):\n"
+        "    ASKED.append(now)\n    return Deferred(now + timedelta(minutes=5), 'not yet') if len(ASKED) > 1 else None\n",
+        encoding="utf-8",
+    )
 
     async def story(app: Driver) -> None:
         told = await app.tell(body("record_create_discount50"))
-        assert told["status"] == "processed"
-        reason = told["notifications"][0]["error"]
-        line = f"  2025-08-20 09:00:00  send       deferred  console: {reason}; until 2025-08-20 12:05:00 (Europe/Moscow)"
+        assert (told["status"], told["notifications"][0]["status"]) == ("processed", "pending")
+        line = "  2025-08-20 09:00:00  send       deferred  console: late: not yet; until 2025-08-20 12:05:00 (Europe/Moscow)"
         assert line in await traced(app, told["event_id"])
 
-    async def later(app: Driver) -> None:
-        from core.model import Deferred
-
-        asked: list[int] = []
-        plugin = app.vestnik.run.hooks.get("filter", "own_comment")
-        assert plugin is not None
-
-        def second(case: Any, now: datetime) -> Deferred | None:
-            asked.append(1)
-            return Deferred(NOON + timedelta(minutes=5), "not yet") if len(asked) == 2 else None
-
-        call = plugin.calls["filter"]
-        plugin.calls["filter"] = type(call)(second, ("case", "now"), call.last)  # type: ignore[index]
-        await story(app)
-
-    play(later)
+    play(story, plugins={"path": ["."]}, filter={"late": {}})
 
 
 @pytest.mark.parametrize(
