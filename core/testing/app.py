@@ -73,7 +73,8 @@ class Told(Struct, frozen=True):
         if self.texts:
             return None
         said = [self.reason, *(row.error or row.status for row in self.messages)]
-        return ": ".join(filter(None, (self.rule, "; ".join(filter(None, said)) or self.status)))
+        once = "; ".join(dict.fromkeys(filter(None, said)))  # a message's end may be its event's reason
+        return ": ".join(filter(None, (self.rule, once or self.status)))
 
 
 class App:
