@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from core import retry
 from core.blame import judged, silently
 from core.failpoint import reach
 from core.model import Rejected, Retry, SendResult, Sent, Unclear
