@@ -73,7 +73,7 @@ class Told(Struct, frozen=True):
         if self.texts:
             return None
         said = [self.reason, *(row.error or row.status for row in self.messages)]
-        return ": ".join(filter(None, (self.rule, "; ".join(filter(None, said)) or self.status)))
+        return ": ".join(filter(None, (self.rule, "; ".join(dict.fromkeys(filter(None, said))) or self.status)))
 
 
 class App:

@@ -92,7 +92,7 @@ def test_time_passes_only_when_it_is_told_to(private: Path) -> None:
     ("rules", "status", "why"),
     [
         ({"past_visit": {}}, "suppressed", "past_visit: the visit began on 20.08.2026 at 12:02"),
-        ({}, "processed", "its time is over"),
+        ({}, "processed", "its time is over: quiet put it off (not yet)"),
     ],
     ids=["past_visit", "without it"],
 )
