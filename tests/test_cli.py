@@ -114,7 +114,10 @@ MISTAKES = [
         '[salon.5]\ntimezone = "Europe/Moskow"',
         "config.toml [salon.5] timezone: there is no time zone `Europe/Moskow`, did you mean `Europe/Moscow`?",
     ),
-    ("[salon.mine]", "config.toml [salon.mine]: a salon is named by its number (company_id), such as [salon.962302]"),
+    (
+        "[salon.mine]",
+        "config.toml [salon.mine]: a salon is named by its number (company_id), such as [salon.962302]; where its sender has a text, let the source's table give it a number of yours",
+    ),
     (
         '[record.metrics]\n[alert]\nphone = { env = "NO_SUCH" }',
         "config.toml [alert] phone: the environment variable NO_SUCH is not set; set it, or add `optional = true` to leave the key at its default",
