@@ -57,17 +57,10 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     bot.proven(request, "x-telegram-bot-api-secret-token", config.webhook_secret, "the secret_token of setWebhook")
     match posted(request):
-        case {
-            "message": {
-                "chat": {"id": int() | str() as chat, "type": "private"},
-                "from": {"id": int() | str() as sender},
-            } as message
-        }:
-            return _message(str(chat), sender, message)
-        case {
-            "my_chat_member": {"chat": {"id": int() | str() as chat, "type": "private"}, "new_chat_member": {"status": "kicked"}}
-        }:
-            return [Binding(str(chat), bound=False)]
+        case {"message": {"chat": {"id": int() | str() as to, "type": "private"}, "from": {"id": int() | str() as by}} as said}:
+            return _message(str(to), by, said)
+        case {"my_chat_member": {"chat": {"id": int() | str() as to, "type": "private"}, "new_chat_member": {"status": "kicked"}}}:
+            return [Binding(str(to), bound=False)]
     return []
 
 
