@@ -518,15 +518,34 @@ def test_a_bot_reaches_who_bound_it(both: Play, name: str, way: str) -> None:
         bot.plan("error.403_blocked" if name == "telegram" else "error.403_suspended")
         await app.book(3, at="16:30")
         assert (await app.states())[3:] == [(name, "failed"), ("sms", "sent")]
-        if name == "max":  # its 403 may mean the bot itself, so it waits to be told
-            await bot.write(PHONE, "/stop")
-        await app.settle()
         assert await app.rows("SELECT * FROM bindings") == []
         await app.book(4, at="17:30")
         assert (await app.states())[5:] == [(name, "failed"), ("sms", "sent")]
         assert len(bot.ledger) == 1
 
     both(story, name, "smsc", channels=(name, "sms"))
+
+
+def test_a_bot_that_everybody_has_stopped_is_not_approved(both: Play) -> None:
+    """MAX says the same of one client who has left and of all while it has not approved the bot. The third in a row keeps the binding: the bot is
+    out of order, the owner is told once, and whoever follows is told by SMS, without a question to MAX.
+    """
+
+    async def story(app: Stage) -> None:
+        bot, phones = app["max"], [f"+7900000010{number}" for number in range(5)]
+        for phone in phones:
+            await bot.write(phone, "", contact=True)
+        await app.settle()
+        bot.plan(*["error.403_suspended"] * 3)
+        for number, phone in enumerate(phones, 1):
+            await app.book(number, phone=phone)
+        assert await app.states() == [("max", "failed"), ("sms", "sent")] * 5
+        assert {row["phone"] for row in await app.rows("SELECT phone FROM bindings")} == set(phones[2:])
+        (alert,) = await app.alerts()
+        assert "MAX has not approved the bot, or has shut it" in alert
+        assert bot.ledger == []  # the fourth would have been taken
+
+    both(story, "max", "smsc", channels=("max", "sms"))
 
 
 def test_what_nobody_delivered_is_on_the_list_to_call(both: Play) -> None:

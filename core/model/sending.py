@@ -86,6 +86,7 @@ class Rejected(Struct, frozen=True):
     reason: str
     scope: Literal["recipient", "content"] = "recipient"  # next channel; or the text or template is wrong: one alert
     unbind: bool = False  # the bot was blocked: forget the binding
+    everybody: str = ""  # what is wrong with the account where the gateway says it of three clients in a row: they are not refused, it is out of order
     template: str = ""  # no message can leave by this template: it is asked again without it, and others do without it for a while
 
 

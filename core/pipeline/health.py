@@ -13,6 +13,7 @@ from core.pipeline.departure import Leaving
 from core.runtime import Runtime
 from core.store.templates import Refused
 
+_EVERYBODY = 3  # clients in a row
 _AWAY_TIMES = 3  # sends in a row, over at least
 _AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
 
@@ -23,10 +24,20 @@ class Accounts:
     def __init__(self, runtime: Runtime) -> None:
         self.run = runtime
         self._away: dict[tuple[str, int], tuple[int, datetime]] = {}  # sends in a row that met nobody: how many, since when
+        self._refused: dict[tuple[str, int], set[str]] = {}  # clients in a row of whom was said what may be meant of everybody
 
-    def answered(self, hop: route.Hop, result: SendResult, now: datetime) -> SendResult:
-        """What a send says, seen beside those before it: an account whose gateway was away each time for a while is out of order."""
-        account = (hop.plugin.short, hop.account)
+    def answered(self, leaving: Leaving, result: SendResult, now: datetime) -> SendResult:
+        """What a send says, seen beside those before it: an account whose gateway was away each time for a while is out of order, and so is one
+        that says of one client after another what may be meant of everybody.
+        """
+        account = leaving.account
+        if isinstance(result, Rejected) and result.everybody:
+            refused = self._refused.setdefault(account, set())
+            if len(refused) < _EVERYBODY:
+                refused.add(leaving.address.phone)
+            return result if len(refused) < _EVERYBODY else Retry(result.everybody, scope="transport", alert=True)
+        if isinstance(result, Sent):
+            self._refused.pop(account, None)
         if not (retry.away(result) and isinstance(result, Retry)):
             self._away.pop(account, None)
             return result

@@ -265,7 +265,7 @@ class Sender:
     async def _outcome(self, leaving: Leaving, result: SendResult) -> Finish:
         """What a transport said → what is written."""
         row, hop, way, now = leaving.row, leaving.hop, list(leaving.way), self.run.now()
-        result = self.accounts.answered(hop, result, now)
+        result = self.accounts.answered(leaving, result, now)
         match result:
             case Sent():
                 await self.accounts.works(hop, result, row.notification_type, now)

@@ -13,20 +13,32 @@ from typing import Any
 
 import httpx
 
-from core import Address, Binding, CallbackItem, Channel, Codes, Duration, Message, Request, SendResult, answer, hookimpl, posted
+from core import (
+    Address,
+    Binding,
+    CallbackItem,
+    Channel,
+    Codes,
+    Duration,
+    Message,
+    Rejected,
+    Request,
+    SendResult,
+    answer,
+    hookimpl,
+    posted,
+)
 from plugins.send import _bot as bot
 
 CODES = Codes(
-    # chat.denied is said of everybody while the bot is not approved, so it unbinds nobody: `bot_stopped` does, where a client has left.
-    recipient={
-        "chat.denied error.dialog.suspended": "the client has stopped the bot, or MAX has not approved the bot yet",
-        "chat.not.found dialog.not.found error.dialog.notfound": "MAX knows no dialogue with the client",
-    },
+    recipient={"chat.not.found dialog.not.found error.dialog.notfound": "MAX knows no dialogue with the client"},
     content={"proto.payload": "MAX does not accept the message"},
     account={"verify.token": "the token is not accepted"},
     limited={"too.many.requests": "too many requests"},
     later={"attachment.not.ready service.unavailable": "MAX is out of order for a moment"},
 )
+# Said of one client who has left, and of everybody while the bot is not approved.
+STOPPED = Rejected("the client has stopped the bot", unbind=True, everybody="MAX has not approved the bot, or has shut it")
 
 
 class Config(bot.Bot, frozen=True):
@@ -52,6 +64,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     match answer(response):
         case {"message": {"body": {"mid": str(mid)}}}:
             return CODES.judge(response, None, mid)
+        case {"code": str(code)} if code.lower() in ("chat.denied", "error.dialog.suspended"):
+            return STOPPED
         case said:
             return CODES.judge(response, str(said.get("code")).lower())
 

@@ -56,9 +56,10 @@ def test_address() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_stopped_bot_unbinds_nobody(status: int) -> None:
-    """`chat.denied` is also said for everybody while the bot is not approved: next channel, but the binding stays."""
-    assert _error("chat.denied", status) == Rejected("the client has stopped the bot, or MAX has not approved the bot yet")
+def test_who_stopped_the_bot_is_unbound(status: int) -> None:
+    """`chat.denied` is also said for everybody while the bot is not approved: of that several clients in a row are the sign."""
+    meant = "MAX has not approved the bot, or has shut it"
+    assert _error("chat.denied", status) == Rejected("the client has stopped the bot", unbind=True, everybody=meant)
 
 
 @pytest.mark.parametrize("code", ["chat.not.found", "dialog.not.found"])
