@@ -47,7 +47,12 @@ class Slots:
         await self._slots(account, facts).acquire()
 
     async def take_free(self, account: Account, facts: Channel) -> bool:
-        """Take a slot if one is free; never waits."""
+        """Take a slot, for what is promised, if it would be one of so many in hand; never waits.
+
+        What has been answered and is not yet written is in hand, too: a crash leaves no more unclear than there are slots.
+        """
+        if self._load[account] + self._promised[account] > facts.concurrency:
+            return False
         slots = self._slots(account, facts)
         return not slots.locked() and await slots.acquire()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -50,6 +51,36 @@ def test_with_a_free_slot_it_is_written_as_being_sent(play: Callable[..., Any], 
         assert open_["finished_at"] is None
         (row,) = await app.messages()
         assert (row["status"], row["attempts"]) == ("sent", 1)
+
+    play(story)
+
+
+def test_what_is_answered_and_not_written_keeps_its_place(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console has one slot. While the end of one message is being written no other is written as being sent: a crash would leave two unclear."""
+
+    async def story(app: Driver) -> None:
+        worker, deliveries = app.vestnik.worker, app.vestnik.run.store.deliveries
+        whole, wait, answered, may_end = deliveries.finish, worker.sender.slots.take, asyncio.Event(), asyncio.Event()
+
+        async def finish(ends: Sequence[Any]) -> list[bool]:
+            answered.set()
+            await may_end.wait()
+            return await whole(ends)
+
+        async def take(*of: Any) -> None:  # who waits for a slot is marked behind what is being written
+            await may_end.wait()
+            await wait(*of)
+
+        monkeypatch.setattr(deliveries, "finish", finish)
+        monkeypatch.setattr(worker.sender.slots, "take", take)
+        for number in (1, 2):
+            await app.post(body("record_create_discount50", id=number, resource_id=number))
+            await worker.decider.step()
+            await asyncio.wait_for(answered.wait(), 10)
+        assert [row["status"] for row in await app.messages()] == ["sending", "pending"]
+        may_end.set()
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["sent", "sent"]
 
     play(story)
 
