@@ -22,8 +22,8 @@ class Codes:
 
     A key holds one code or several, parted by blanks; numbers and texts count the same.
 
-    `sent`: it has this message already. `recipient`: it never reaches this client, the next channel may. `content`: the text, sender or
-    template is wrong. `account`: a person has to mend it (key, money, session). `limited`: the account has to wait. `later`: this
+    `sent`: it has this message already. `recipient`: it never reaches this client, the next channel may. `content`: the text or template
+    is wrong. `account`: a person has to mend it (key, money, session, the name of the sender). `limited`: the account has to wait. `later`: this
     message has to wait. `unclear`: it may have been taken. `after`: how long to wait, by code. `within`: it may have been taken, and the
     gateway knows a repeat for so long, by code of `later`.
 

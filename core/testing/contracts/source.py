@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Refused
-from core.model import Event, Salon
+from core.model import Event, Request, Salon
+from core.proof import vouched
 from core.testing.contracts.common import spelled, suite, tried
 from core.testing.contracts.source_player import Change, Proof, Recorded, SourcePlayer
 from core.testing.values import NOON, SALON
@@ -137,6 +138,21 @@ class SourceContract(SourcePlayer):
                 "took in a body that was signed an hour ago",
                 "raise Refused where the signed time is more than five minutes away from `now`",
             )
+
+    def test_reads_a_kept_body_again(self) -> None:
+        """A replay has the body alone: it was proven when it came."""
+        config = (
+            self.subject.config(secret=SECRET) if "secret" in self.subject.config().__struct_fields__ else self.subject.config()
+        )
+        kept = Request("POST", f"/webhook/{self.subject.short}", {}, {}, self.bodies()[0].body, replayed=True)
+        try:
+            with vouched():
+                self.subject.call("receive", request=kept, config=config, now=NOON)
+        except Exception as error:
+            mend = (
+                "look at headers and query only where it is not `request.replayed`, or by same_secret, prove and prove_hmac alone"
+            )
+            self.subject.wrong("receive", f"cannot read a body again that was kept ({self.subject.raised(error)})", mend)
 
     @tried
     @given(body=garbage)
