@@ -42,7 +42,7 @@ def shown_in_the_tutorial(stage: str) -> list[str]:
 
 def as_pattern(line: str) -> str:
     """The line, on whatever day the demo runs; "…" at the end of a piece stands for the rest."""
-    words = re.sub(r"\d{1,2}(\.\d\d|\\ ноября)", r"\\d+(?:\\.\\d\\d|\\ \\w+)", re.escape(line))
+    words = re.sub(r"\d{1,2}(\\\.\d\d|\\ ноября)", r"\\d+(?:\\.\\d\\d|\\ \\w+)", re.escape(line))
     return "^" + re.sub(r"v[0-9a-f]{23}", r"v[0-9a-f]{23}", words).replace('…"', '.*"') + "$"
 
 
