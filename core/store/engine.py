@@ -118,9 +118,9 @@ class Engine:
 
 
 # A batch is joined with what lies in the database by its keys, always: a plan that reads a table or the whole queue instead looks cheap
-# while nothing waits, is kept, and costs a hundred times as much once something does.
+# while nothing waits or the last sample was an odd one, is kept, and costs a hundred times as much once something does.
 # One plan for all batches: to plan costs as much as to run, and to compile a hundred times as much.
-PLANS = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET random_page_cost = 1.1; SET plan_cache_mode = force_generic_plan; SET jit = off"
+PLANS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET random_page_cost = 1.1; SET plan_cache_mode = force_generic_plan; SET jit = off"
 _POSTGRES: dict[str, Any] = {"min_size": 1, "max_size": 12, "server_settings": {"timezone": "UTC", "application_name": "vestnik"}}
 
 

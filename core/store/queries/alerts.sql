@@ -29,11 +29,11 @@ SELECT key FROM alerts WHERE (over_at IS NULL OR over_at < last_at) AND key NOT 
 SELECT a.key FROM @rows r(key text) JOIN alerts a ON a.key = r.key
 
 -- alerts --
--- What became of the last message to the owner stands beside it.
+-- What became of the last message to the owner stands beside it. (`+ 0`: PostgreSQL would look for the greatest id through all messages.)
 SELECT a.key, a.text, a.count, a.first_at, a.last_at, a.told_at, CASE WHEN a.over_at >= a.last_at THEN a.over_at END AS over_at,
        n.channel, n.status
 FROM alerts a
-LEFT JOIN booking_notifications n ON n.id = (SELECT MAX(m.id) FROM booking_notifications m WHERE m.event_id = 'alert ' || a.key)
+LEFT JOIN booking_notifications n ON n.id = (SELECT MAX(m.id + 0) FROM booking_notifications m WHERE m.event_id = 'alert ' || a.key)
 WHERE a.last_at >= :since ORDER BY a.last_at DESC
 
 -- parked_causes --

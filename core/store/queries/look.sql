@@ -98,7 +98,7 @@ SELECT * FROM appointments_cache WHERE record_id = :record
 -- latest_events --
 SELECT e.*, n.status AS told_status, n.channel, n.transport, n.message, n.error AS told_error, n.notification_type, n.phone
 FROM (SELECT * FROM webhook_events ORDER BY id DESC LIMIT :most) e
-LEFT JOIN booking_notifications n ON n.id = (SELECT MAX(m.id) FROM booking_notifications m WHERE m.event_id = e.event_id)
+LEFT JOIN booking_notifications n ON n.id = (SELECT MAX(m.id + 0) FROM booking_notifications m WHERE m.event_id = e.event_id)
 ORDER BY e.id DESC
 
 -- waiting --
