@@ -99,7 +99,7 @@ class Alerts:
         await self.tell(Cause("content", transport, account, template), text, account or None, said)
 
     async def late(self, plugin: str, why: str) -> None:
-        text = f"Плагин {plugin} мешает работе ({why}). Исправьте его или выключите."
+        text = f"Плагин {plugin} тормозит работу ({why}). Исправьте его или выключите."
         await self.tell(Cause("late", plugin), text, None, f"{plugin}: {why}; mend it, or switch it off")
 
     async def works(self, transport: str, account: int, *contents: str) -> None:

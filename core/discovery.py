@@ -122,7 +122,7 @@ def _private(stage: str, name: str, config: Configuration) -> list[Path]:
 
 
 class _Fresh(SourceFileLoader):
-    """Compiles a private file each time: a cache knows it by its size and the second of its change, and its author saves it oftener."""
+    """Compiles a private file each time: a cache knows it by its size and the second of its change, and its author may save it twice within one."""
 
     def path_stats(self, path: str) -> NoReturn:
         raise OSError(f"{path} is not cached")

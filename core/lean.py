@@ -1,6 +1,6 @@
-"""Imported before anything else: httpx takes the way that it has for machines without its command line.
+"""Imported before anything else: keeps httpx from loading its command line, and with it large parts of rich and pygments.
 
-That would bring rich's and pygments' larger half, which no server uses.
+No server uses them, and they would stay in its memory.
 """
 
 from __future__ import annotations

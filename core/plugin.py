@@ -1,4 +1,4 @@
-"""What a plugin stands on: the base of its `Config`, and three things that every transport and source would write again."""
+"""What a plugin stands on: the base of its `Config`, and what every transport and source would write again."""
 
 from __future__ import annotations
 

@@ -852,7 +852,7 @@ def test_the_page_tells_what_became_of_each(play: Play) -> None:
             "отправлено (whatsapp, console)",
             "не отправлено",
             "own_comment: ",
-            "не прочитано",
+            "не распознано",
             "the body is no JSON",
             "+7900…88",
         ):

@@ -38,7 +38,7 @@ _decoder = msgspec.json.Decoder()
 
 def story(events: list[dict[str, Any]], clock: Callable[[int | None], str], console: Console) -> None:
     """`vestnik trace`: each event, oldest first, with each stage, plugin, verdict, time and text. `clock` is a salon's time zone, by its name."""
-    console.print(Text("Times are UTC; what is put off, is until a moment of the salon's own clock.\n"))
+    console.print(Text("Times are UTC; what is put off waits until a time in the salon's own zone.\n"))
     for event in events:
         _event(event, clock(event["company_id"]), console)
 

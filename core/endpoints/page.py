@@ -22,8 +22,8 @@ td,th{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px s
 .note{background:#fff4d6;padding:.6rem .8rem;border-radius:.4rem}.muted{color:#777}input,button{font:inherit;padding:.4rem .6rem}</style>"""
 _STATUS = {
     "received": "получено", "deferred": "отложено", "processed": "обработано", "suppressed": "не отправлено", "ignored": "не относится",
-    "unreadable": "не прочитано", "parked": "требует внимания", "pending": "ждёт отправки", "sending": "отправляется", "sent": "отправлено",
-    "delivered": "доставлено", "read": "прочитано", "failed": "не ушло", "unclear": "не подтверждено", "expired": "опоздало",
+    "unreadable": "не распознано", "parked": "требует внимания", "pending": "ждёт отправки", "sending": "отправляется", "sent": "отправлено",
+    "delivered": "доставлено", "read": "прочитано", "failed": "не ушло", "unclear": "не подтверждено", "expired": "срок истёк",
     "superseded": "заменено новым", "withheld": "пробный режим",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ _DEADLINE = timedelta(hours=1)  # later it would answer nothing
 
 
 def meant(text: str) -> str | None:
-    """The whole message is the word, in any case, with a dot or a cry: "Стоп, я перепутала" is none."""
+    """The whole message is the word, in any case, with or without a full stop or exclamation mark: "Стоп, я перепутала" is none."""
     return _WORDS.get(text.strip().strip(".!").strip().lower())
 
 

@@ -227,7 +227,7 @@ def test_a_booking_is_told_without_the_rule_that_hangs(play: Play, tmp_path: Pat
         assert told["notifications"][0]["error"] == "slow abstained: took longer than 0.5 s"
         alerts = await app.rows("SELECT text FROM alerts")
         assert [row["text"] for row in alerts] == [
-            "Плагин filter.slow мешает работе (filter took longer than 0.5 s). Исправьте его или выключите."
+            "Плагин filter.slow тормозит работу (filter took longer than 0.5 s). Исправьте его или выключите."
         ]
         metrics = (await app.http.get("/metrics")).text
         assert 'vestnik_plugin_failures_total{hook="filter",kind="hung",plugin="filter.slow"}' in metrics

@@ -44,7 +44,7 @@ def test_a_message_is_told_with_its_text_and_the_gateways_id(play: Callable[...,
     async def story(app: Driver) -> None:
         told = await app.tell(body("record_create_discount50"))
         lines = await traced(app, told["event_id"])
-        assert lines[0] == "Times are UTC; what is put off, is until a moment of the salon's own clock."
+        assert lines[0] == "Times are UTC; what is put off waits until a time in the salon's own zone."
         assert lines[2] == f"{told['event_id']}  record.created of booking 1213336367, salon 962302, source yclients"
         assert lines[3] == "  2025-08-20 09:00:00  receive    stored"
         at = lines.index("  2025-08-20 09:00:00  send       sent  scripted: the gateway's id is g1")
