@@ -811,7 +811,12 @@ def test_health_ready_metrics(play: Play) -> None:
         metrics = await app.http.get("/metrics")
         assert metrics.status_code == 200
         assert metrics.headers["content-type"].startswith("text/plain")
-        assert "vestnik_" in metrics.text
+        assert 'vestnik_outcomes_total{channel="",rule="",stage="decide",status="processed",transport=""}' in metrics.text
+        assert {"vestnik_spooled 0.0", 'vestnik_waiting{what="events"} 0.0', 'vestnik_waiting{what="messages"} 0.0'} <= {
+            *metrics.text.splitlines()
+        }
+        await app.post(body("record_create_admin"))  # stored, and not decided
+        assert 'vestnik_waiting{what="events"} 1.0' in (await app.http.get("/metrics")).text
 
     play(story, record={"metrics": {}})
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -41,16 +43,27 @@ async def ready(app: Vestnik, request: Request) -> Response:
 
 
 async def metrics(app: Vestnik, request: Request) -> Response:
-    up = [
-        f'vestnik_transport_up{{account="{entry.account}",transport="{entry.transport}"}} {float(entry.reason is None)}\n'
-        for entry in app.run.health.values()
-    ]
-    said = "# HELP vestnik_transport_up Whether an account takes messages\n# TYPE vestnik_transport_up gauge\n" + "".join(up)
-    refused = [
-        f'vestnik_refused_templates{{account="{account}",transport="{transport}"}} {float(len(templates))}\n'
-        for (transport, account), templates in app.run.refused.items()
-    ]
-    said += "# HELP vestnik_refused_templates Templates that a gateway refuses\n# TYPE vestnik_refused_templates gauge\n" + "".join(
-        refused
+    """What recorders count, and how things stand now; while the database is away, without what lies in it."""
+    said = generate_latest().decode()
+    health, refused = app.run.health.values(), app.run.refused.items()
+    up = {_labels(transport=entry.transport, account=entry.account): entry.reason is None for entry in health}
+    templates = {_labels(transport=transport, account=account): len(entries) for (transport, account), entries in refused}
+    said += _gauge("vestnik_transport_up", "Whether an account takes messages", up)
+    said += _gauge("vestnik_refused_templates", "Templates that a gateway refuses", templates)
+    said += _gauge("vestnik_spooled", "Events in the spool, for want of the database", {"": app.spool.pending().count})
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(2):
+            (waiting,) = await app.run.store.look.ask("waiting")
+        now = {_labels(what=what): waiting[name] for what, name in (("events", "events"), ("messages", "notifications"))}
+        said += _gauge("vestnik_waiting", "Not decided, and not sent, yet", now)
+    return Response(said.encode(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _labels(**labels: object) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}"
+
+
+def _gauge(name: str, meaning: str, values: Mapping[str, float]) -> str:
+    return f"# HELP {name} {meaning}\n# TYPE {name} gauge\n" + "".join(
+        f"{name}{at} {float(value)}\n" for at, value in values.items()
     )
-    return Response(generate_latest() + said.encode(), media_type=CONTENT_TYPE_LATEST)
