@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -17,6 +18,7 @@ import pytest
 
 from core.app import create_app, operator_token
 from core.config import build
+from core.endpoints.words import why
 from core.errors import ConfigError
 from core.store.values import when
 from tests.conftest import NOON, PAYLOADS, TOKEN, Clock, Driver, body, drive, settings
@@ -856,7 +858,7 @@ def test_the_page_tells_what_became_of_each(play: Play) -> None:
         for words in (
             "отправлено (whatsapp, console)",
             "не отправлено",
-            "own_comment: ",
+            "запись сделал бот салона, он уже написал клиенту (own_comment: ",
             "не распознано",
             "the body is no JSON",
             "+7900…88",
@@ -866,6 +868,22 @@ def test_the_page_tells_what_became_of_each(play: Play) -> None:
         assert "has no secret" in text
 
     play(story)
+
+
+def test_the_page_says_in_russian_why(play: Play) -> None:
+    """Each built-in rule has its words for the salon; so have core's own reasons; another's are shown as they are."""
+    rules = sorted(file.stem for file in Path("plugins/filter").glob("[a-z]*.py"))
+
+    async def story(app: Driver) -> None:
+        said = {name: why(app.vestnik.run.hooks, name, "it is so") for name in rules}
+        assert [name for name in rules if not re.fullmatch(rf"[а-яё, СТОП«»]+ \({name}: it is so\)", said[name])] == []
+
+    async def without_a_client(app: Driver) -> None:
+        await app.tell(body("record_create_discount50", client=[]))
+        assert "в записи нет клиента (no client belongs to the booking)" in (await app.http.get("/", headers=BEARER)).text
+
+    play(story, filter={name: {"phones": ["+79000000088"]} if name == "only_phones" else {} for name in rules})
+    play(without_a_client)
 
 
 def test_the_page_escapes(play: Play) -> None:

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from core.endpoints.requests import Problem, body_of, operator
+from core.endpoints.words import STATUS, why
+from core.hooks import Hooks
 from core.phones import mask
 from core.proof import same_secret
 
@@ -20,12 +22,6 @@ _HEAD = """<!doctype html><html lang="ru"><meta charset="utf-8"><meta name="view
 <style>body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid #ddd}th{font-weight:600;color:#555}pre{margin:0;font:inherit;white-space:pre-wrap}
 .note{background:#fff4d6;padding:.6rem .8rem;border-radius:.4rem}.muted{color:#777}input,button{font:inherit;padding:.4rem .6rem}</style>"""
-_STATUS = {
-    "received": "получено", "deferred": "отложено", "processed": "обработано", "suppressed": "не отправлено", "ignored": "не относится",
-    "unreadable": "не распознано", "parked": "требует внимания", "pending": "ждёт отправки", "sending": "отправляется", "sent": "отправлено",
-    "delivered": "доставлено", "read": "прочитано", "failed": "не ушло", "unclear": "не подтверждено", "expired": "срок истёк",
-    "superseded": "заменено новым", "withheld": "пробный режим",
-}  # fmt: skip
 
 
 async def page(app: Vestnik, request: Request) -> Response:
@@ -40,7 +36,7 @@ async def page(app: Vestnik, request: Request) -> Response:
     notes = [f"{file} изменён с ошибкой, действует прежняя настройка: {problem}"] if problem else []
     notes += [f"Нужен перезапуск: {text}" for text in app.reloader.later]
     warning = "".join(f'<p class="note">{escape(text)}</p>' for text in (*notes, *app.warnings))
-    listed = "".join(_row(row) for row in rows) or '<tr><td colspan="4" class="muted">Событий пока нет.</td></tr>'
+    listed = "".join(_row(app.run.hooks, row) for row in rows) or '<tr><td colspan="4" class="muted">Событий пока нет.</td></tr>'
     call = "".join(
         f"<li>{escape(entry['phone'] or '')} {escape(entry['client_name'] or '')}: {escape(entry['message'] or entry['error'] or '')}</li>"
         for entry in calls
@@ -50,15 +46,14 @@ async def page(app: Vestnik, request: Request) -> Response:
     return HTMLResponse(f"{_HEAD}<h1>Vestnik</h1>{warning}{calling}<h2>Последние события</h2>{table}")
 
 
-def _row(row: dict[str, Any]) -> str:
+def _row(hooks: Hooks, row: dict[str, Any]) -> str:
     status = row["told_status"] or row["status"]
     where = f" ({row['channel']}, {row['transport']})" if row["transport"] else ""
-    rule = f"{row['rule']}: " if row["rule"] else ""
-    why = row["message"] or f"{rule}{row['told_error'] or row['reason'] or ''}"
+    said = row["message"] or why(hooks, row["rule"], row["told_error"] or row["reason"])
     client = f"<br><span class=muted>{escape(mask(row['phone']) or '')}</span>" if row["phone"] else ""
     return (
         f"<tr><td>{row['created_at']:%d.%m %H:%M:%S}</td><td>{escape(row['event_type'])} {escape(str(row['external_id'] or row['record_id'] or ''))}{client}</td>"
-        f"<td>{_STATUS.get(status, status)}{escape(where)}</td><td><pre>{escape(why)}</pre></td></tr>"
+        f"<td>{STATUS.get(status, status)}{escape(where)}</td><td><pre>{escape(said)}</pre></td></tr>"
     )
 
 

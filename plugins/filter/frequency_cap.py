@@ -14,6 +14,8 @@ from core import Case, Deferred, Settings, Verdict, hookimpl
 
 SOON = timedelta(hours=24)
 
+IN_RUSSIAN = "клиенту и так много сообщений"
+
 
 class Config(Settings, frozen=True):
     messages: Annotated[int, Meta(ge=1)] = 5  # at most so many to one phone

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from core import Case, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "администратор снял галочку «уведомить клиента»"
+
 
 @hookimpl
 def filter(case: Case) -> Verdict:  # noqa: A001

@@ -6,6 +6,8 @@ from core import Case, Suppressed, Verdict, hookimpl
 
 on_error = "hold"  # a client who said no must not be written to because a rule broke
 
+IN_RUSSIAN = "клиент написал СТОП"
+
 
 @hookimpl
 def filter(case: Case) -> Verdict:  # noqa: A001

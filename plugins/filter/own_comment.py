@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from core import Case, Settings, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "запись сделал бот салона, он уже написал клиенту"
+
 
 class Config(Settings, frozen=True):
     marks: tuple[str, ...] = ("AI Admin", "AI администратор", "WhatsApp")  # any of them in the comment, in small or capital letters

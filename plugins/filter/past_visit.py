@@ -9,6 +9,8 @@ from datetime import datetime
 
 from core import Case, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "визит уже начался или состоялся"
+
 
 @hookimpl
 def filter(case: Case, now: datetime) -> Verdict:  # noqa: A001

@@ -17,6 +17,8 @@ on_error = "hold"  # a broken rule must not ring at 2 a.m.
 SOON = timedelta(hours=2)  # after the end of the quiet: time enough to get ready
 JUST_NOW = timedelta(minutes=10)
 
+IN_RUSSIAN = "тихие часы"
+
 
 class Config(Settings, frozen=True):
     from_: WallTime = field(default=WallTime("22:00"), name="from")  # the salon's clock; the same as `to`: no quiet

@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from core import Case, Settings, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "клиент только что переписывался с салоном"
+
 
 class Config(Settings, frozen=True):
     minutes: Annotated[int, Meta(ge=0)] = 5  # how long before the booking was made

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from core import Case, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "это событие уже приходило"
+
 
 @hookimpl
 def filter(case: Case) -> Verdict:  # noqa: A001

@@ -12,6 +12,8 @@ from core import Case, Deferred, Duration, Settings, Verdict, hookimpl
 
 SOON = timedelta(hours=3)
 
+IN_RUSSIAN = "ждём, не последуют ли ещё правки"
+
 
 class Config(Settings, frozen=True):
     wait: Duration = Duration("20s")  # from the first undecided event of the booking

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from core import Case, Settings, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "запись не к живому мастеру"
+
 
 class Config(Settings, frozen=True):
     names: tuple[str, ...] = ("Лист ожидания", "Очередь")  # as in the journal, in small or capital letters

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from core import Case, Suppressed, Verdict, hookimpl
 
+IN_RUSSIAN = "новее изменение уже известно"
+
 
 @hookimpl
 def filter(case: Case) -> Verdict:  # noqa: A001

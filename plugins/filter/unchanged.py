@@ -13,6 +13,8 @@ from core import Case, Duration, Settings, Suppressed, Verdict, hookimpl
 
 Visible = Literal["time", "services", "staff", "branch", "price"]
 
+IN_RUSSIAN = "для клиента ничего важного не изменилось"
+
 
 class Config(Settings, frozen=True):
     tell: tuple[Visible, ...] = ("time", "services", "staff", "branch")  # worth a message; "price" may be added
