@@ -181,7 +181,7 @@ class Worker:
         return self._until(await self.run.store.deliveries.next_due(self.run.now()))
 
     async def _until_callback(self) -> float:
-        return self._until(await self.run.store.people.next_callback())
+        return self._until(await self.run.store.callbacks.next_due())
 
     def _until(self, due: datetime | None) -> float:
         """Seconds until something is due, within bounds: what cannot be taken up yet must not spin."""
@@ -221,8 +221,8 @@ class Worker:
 
     async def _poll_salon(self, plugin: Plugin, company: int) -> int:
         """The very first poll of a salon imports its coming bookings as announced, and tells nobody."""
-        now, people, inbox = self.run.now(), self.run.store.people, self.run.store.inbox
-        since = await people.poll_point(plugin.short, company)
+        now, inbox = self.run.now(), self.run.store.inbox
+        since = await inbox.poll_point(plugin.short, company)
         http, salon = self.run.source_http(plugin.config_for(company)), self.run.config.salon_of(company)
         found = await self.run.hooks.ask_async("poll", plugin, company, since=since, salon=salon, http=http, now=now)
         if found is None:
@@ -232,7 +232,7 @@ class Worker:
         if fresh:
             await inbox.receive([event for event in events if event.event_id in fresh])
             self.run.work.set()
-        await people.set_poll_point(plugin.short, company, now, now if fresh and since else None)
+        await inbox.set_poll_point(plugin.short, company, now, now if fresh and since else None)
         await self._watch_webhooks(plugin.short, company, now, unheard=bool(fresh) and since is not None)
         return len(fresh)
 

@@ -27,8 +27,8 @@ from core.pipeline.answer import answer, meant
 from core.pipeline.route import OPTED_OUT
 from core.pipeline.send import Sender
 from core.runtime import Runtime
-from core.store.deliveries import Report
-from core.store.people import StoredCallback
+from core.store.callbacks import StoredCallback
+from core.store.reports import Report
 from core.store.rows import Notification
 
 log = logging.getLogger("vestnik.callback")
@@ -80,7 +80,7 @@ async def store(run: Runtime, plugin: Plugin, heard: Heard, payload: str, now: d
         "transport": plugin.short, "account": heard.items[0][1][0] if heard.items else 0, "payload": payload,
         "items": _encoder.encode(entries).decode(), "status": status, "reason": unreadable, "at": now,
     }  # fmt: skip
-    await run.store.people.store_callbacks([row])
+    await run.store.callbacks.add([row])
 
 
 class Callbacks:
@@ -92,9 +92,9 @@ class Callbacks:
 
     async def step(self) -> int:
         now = self.run.now()
-        rows = await self.run.store.people.due_callbacks(now)
+        rows = await self.run.store.callbacks.due(now)
         ends = [await self._work(row, now) for row in rows]
-        await self.run.store.people.close_callbacks(ends)
+        await self.run.store.callbacks.close(ends)
         return len(rows)
 
     async def _work(self, row: StoredCallback, now: datetime) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Callbacks:
             item.text,
             tuple(others),
         )
-        matched = (await self.run.store.people.report([report]))[0]
+        matched = (await self.run.store.reports.match([report]))[0]
         row = matched.row
         if row is None:
             return not matched.waits
@@ -156,7 +156,7 @@ class Callbacks:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
             wait, visit = self.run.config.route_of(row.company_id).fallback_after, row.told.visit_at if row.told else None
-            await self.run.store.people.watch(row.id, retry.fallback_at(now, wait, visit))
+            await self.run.store.watches.fall_back_at(row.id, retry.fallback_at(now, wait, visit))
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
             await self.sender.fall_back()
@@ -180,7 +180,7 @@ class Callbacks:
     async def ask_gateways(self) -> int:
         """`check` for messages whose gateway does not call back, or whose fate is unclear: all accounts at once, each in its own time."""
         now = self.run.now()
-        rows = await self.run.store.deliveries.due_checks(now)
+        rows = await self.run.store.watches.due_checks(now)
         accounts: dict[tuple[str, int], list[Notification]] = {}
         for row in rows:
             accounts.setdefault((row.transport or "", row.account), []).append(row)
@@ -189,7 +189,7 @@ class Callbacks:
             (row.id, now + timedelta(minutes=2 ** min(row.checks, 6))) for rest in unknown for row in rest if row.checks < _CHECKS
         ]
         if again:
-            await self.run.store.deliveries.check_again(again)
+            await self.run.store.watches.check_again(again)
         return len(rows)
 
     async def _ask(self, account: tuple[str, int], rows: Sequence[Notification], now: datetime) -> Sequence[Notification]:

@@ -26,7 +26,8 @@ from core.pipeline.send import Handed, Sender
 from core.pipeline.suspects import Suspects
 from core.pipeline.understand import understand
 from core.runtime import Runtime
-from core.store.decisions import People, Saved
+from core.store.decisions import Saved
+from core.store.people import People
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known
 
 log = logging.getLogger("vestnik.decide")
@@ -78,7 +79,7 @@ class Decider:
             said = rules.ask(self.run.hooks, case, now)
             reason = said.verdict.reason if said.verdict is not None else case.note
             lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
-        await self.run.store.deliveries.add([], lines)
+        await self.run.store.decisions.note(lines)
 
     @contextlib.contextmanager
     def _holding(self, rows: Sequence[EventRow]) -> Iterator[None]:
@@ -119,7 +120,7 @@ class Decider:
             for entry in ready
         ]
         asked = [(_phone(fold), entry.first.company_id) for entry, fold in zip(ready, folded, strict=True)]
-        people = await self.run.store.decisions.people(asked, now) if asked else []
+        people = await self.run.store.people.known(asked, now) if asked else []
         persons: dict[int, People] = {}
         for entry, fold, person in zip(ready, folded, people, strict=True):
             before = known.get(key) if _kept(entry) and (key := entry.first.key) else None

@@ -30,9 +30,9 @@ from core.pipeline import route
 from core.pipeline.compare import CANCELLED, differences
 from core.pipeline.render import render
 from core.runtime import Runtime
-from core.store.decisions import People
 from core.store.deliveries import State
 from core.store.pacing import Turn
+from core.store.people import People
 from core.store.rows import Finish, JournalLine, Notification, Onwards
 
 _CHECK_AFTER = timedelta(minutes=1)

@@ -26,9 +26,9 @@ from core.pipeline.slots import Slots
 from core.pipeline.suspects import Suspects
 from core.pipeline.turns import paced, turns
 from core.runtime import Runtime
-from core.store.decisions import People
 from core.store.deliveries import State
 from core.store.pacing import Ask
+from core.store.people import People
 from core.store.rows import Decision, Finish, Lease, Notification
 
 log = logging.getLogger("vestnik.send")
@@ -86,11 +86,11 @@ class Sender:
         reach("messages_claimed")
         now = self.run.now()
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
-        people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
+        people = await self.run.store.people.known([(row.phone, row.company_id) for row in rows], now)
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows if row.step])
         known = zip(rows, people, strict=True)
         rows = [self.judge.chosen(row, kin.get(row.notification_id, []), person) for row, person in known]
-        bound = await self.run.store.deliveries.bindings([(row.phone, row.transport, row.account) for row in rows])
+        bound = await self.run.store.people.bindings([(row.phone, row.transport, row.account) for row in rows])
         ends: list[Finish] = []
         queue: list[Leaving] = []
         for row, state, person, binding in zip(rows, states, people, bound, strict=True):
@@ -302,15 +302,15 @@ class Sender:
     async def fall_back(self) -> int:
         """Messages that were not delivered in time, or given up by their gateway, go on by the next channel; where there is none, that is noted."""
         now = self.run.now()
-        rows = await self.run.store.deliveries.due_fallbacks(now)
+        rows = await self.run.store.watches.due_fallbacks(now)
         if not rows:
             return 0
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
         kin = await self.run.store.deliveries.kin([row.notification_id for row in rows])
-        people = await self.run.store.decisions.people([(row.phone, row.company_id) for row in rows], now)
+        people = await self.run.store.people.known([(row.phone, row.company_id) for row in rows], now)
         entries = zip(rows, states, people, strict=True)
         onwards = [self.judge.further(row, kin.get(row.notification_id, []), state, person, now) for row, state, person in entries]
-        went = [entry for entry, ok in zip(onwards, await self.run.store.deliveries.go_on(onwards), strict=True) if ok]
+        went = [entry for entry, ok in zip(onwards, await self.run.store.watches.go_on(onwards), strict=True) if ok]
         moved = sum(entry.next is not None for entry in went)
         if moved:
             self.run.work.set("messages")

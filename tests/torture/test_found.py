@@ -14,7 +14,7 @@ from core.config import build
 from core.model import Sent
 from core.pipeline.decide import Decider
 from core.pipeline.send import LEASE
-from core.store.deliveries import Report
+from core.store.reports import Report
 from core.testing.driver import driven
 from core.worker import Worker
 from tests.conftest import Clock, Driver, body, settings
@@ -211,7 +211,7 @@ def test_a_repeat_while_the_database_goes_away(play: Callable[..., Any], monkeyp
 
     async def story(app: Driver) -> None:
         first = await app.tell(body("record_create_admin"))
-        monkeypatch.setattr(app.vestnik.run.store.deliveries, "add", fail)
+        monkeypatch.setattr(app.vestnik.run.store.decisions, "note", fail)
         again = await app.post(body("record_create_admin"))
         assert (again.status_code, again.json()) == (200, {"success": True, "eventId": first["event_id"]})
         assert [row["repeats"] for row in await app.rows("SELECT repeats FROM webhook_events")] == [1]
@@ -344,7 +344,7 @@ def test_an_answer_after_all(play: Callable[..., Any], monkeypatch: pytest.Monke
         await worker.sender.finish()
         assert [(row["status"], row["provider_message_id"]) for row in await app.messages()] == [("sent", "id7")]
         assert await app.rows("SELECT announced, revision FROM appointments_cache") == [before]
-        await store.people.report([Report("console", 0, "delivered", app.clock(), provider_id="id7")])
+        await store.reports.match([Report("console", 0, "delivered", app.clock(), provider_id="id7")])
         assert [row["status"] for row in await app.messages()] == ["delivered"]
 
     play(story)
