@@ -13,6 +13,7 @@ from core.model import Retry, SendResult, Unclear
 
 Reasons = Mapping[type[Exception], str]
 
+LEASE = timedelta(seconds=20)  # of what is in hand: renewed while its worker lives
 CLAIMS_ALLOWED = 3  # work that was claimed so often and never finished kills its worker: it is parked
 
 FIRST_WAIT = timedelta(seconds=2)

@@ -377,7 +377,7 @@ def test_silent_webhooks_are_told_until_one_comes(both: Play) -> None:
 
         async def polled(hours: float = 1) -> int:
             app.clock.now += timedelta(hours=hours)
-            await worker.poll_once("yclients")
+            await worker.polls.once("yclients")
             await app.vestnik.run.load_health()
             return len(await alerts(app))
 

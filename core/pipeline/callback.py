@@ -24,8 +24,9 @@ from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMe
 from core.pace import Pacer
 from core.pipeline import outcomes
 from core.pipeline.answer import answer, meant
+from core.pipeline.fallback import Fallbacks
+from core.pipeline.health import Accounts
 from core.pipeline.route import OPTED_OUT
-from core.pipeline.send import Sender
 from core.runtime import Runtime
 from core.store.callbacks import StoredCallback
 from core.store.reports import Report
@@ -86,8 +87,8 @@ async def store(run: Runtime, plugin: Plugin, heard: Heard, payload: str, now: d
 class Callbacks:
     """Works on stored callbacks, and asks gateways that do not call back."""
 
-    def __init__(self, run: Runtime, sender: Sender) -> None:
-        self.run, self.sender = run, sender
+    def __init__(self, run: Runtime, accounts: Accounts, fallbacks: Fallbacks) -> None:
+        self.run, self.accounts, self.fallbacks = run, accounts, fallbacks
         self._pacers: dict[tuple[str, int], Pacer] = {}
 
     async def step(self) -> int:
@@ -130,7 +131,7 @@ class Callbacks:
                 else:
                     await self.run.store.people.unbind(row.transport, row.account, item.binding)
             case TransportState():
-                await self.sender.accounts.says(row.transport, row.account, item, now)
+                await self.accounts.says(row.transport, row.account, item, now)
 
     async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime, others: Sequence[int] = ()) -> bool:
         """Apply one delivery status; whether it is done with. False: its message may be known later."""
@@ -159,7 +160,7 @@ class Callbacks:
             await self.run.store.watches.fall_back_at(row.id, retry.fallback_at(now, wait, visit))
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
-            await self.sender.fall_back()
+            await self.fallbacks.step()
         if matched.status is not None and not row.ours and (not goes_on or row.is_test):  # else `fall_back` says what follows
             self.run.recorders.tell([outcomes.of_message(row, matched.status, report.at, report.reason)])
         return True

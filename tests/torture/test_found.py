@@ -13,7 +13,7 @@ import pytest
 from core.config import build
 from core.model import Sent
 from core.pipeline.decide import Decider
-from core.pipeline.send import LEASE
+from core.retry import LEASE
 from core.store.reports import Report
 from core.testing.driver import driven
 from core.worker import Worker
@@ -274,7 +274,7 @@ async def told_within_a_lease(app: Driver) -> None:
 
 def test_an_answer_outlives_an_outage(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the gateway said is written once the database is back: the message is sent, not unclear."""
-    monkeypatch.setattr("core.pipeline.send._DATABASE_AWAY", (0, 0, 0))
+    monkeypatch.setattr("core.pipeline.deliver._DATABASE_AWAY", (0, 0, 0))
 
     async def story(app: Driver) -> None:
         deliveries, failures = app.vestnik.run.store.deliveries, [ConnectionError(), ConnectionError()]
@@ -301,7 +301,7 @@ def open_request(app: Driver, worker: Worker, monkeypatch: pytest.MonkeyPatch) -
         await answered.wait()
         return Sent("id7")
 
-    monkeypatch.setattr(worker.sender, "_send", send)
+    monkeypatch.setattr(worker.sender.transports, "ask", send)
     return answered
 
 
@@ -337,7 +337,7 @@ def test_an_answer_after_all(play: Callable[..., Any], monkeypatch: pytest.Monke
         answered = open_request(app, worker, monkeypatch)
         await until_open(app)
         app.clock.now += 2 * LEASE
-        await store.deliveries.lapse(app.clock(), worker.sender.judge.lapsed, {})
+        await store.deliveries.lapse(app.clock(), worker.sender.fate.lapsed, {})
         assert [row["status"] for row in await app.messages()] == ["unclear"]
         (before,) = await app.rows("SELECT announced, revision FROM appointments_cache")
         answered.set()
