@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from core import retry
-from core.blame import judged
+from core.blame import judged, probed
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
@@ -81,7 +80,7 @@ class SendTest:
         try:
             wrong = await self.hooks.ask_async("probe", self.plugin, self.company, http=http)
         except Exception as error:
-            wrong = retry.judge(error).reason
+            wrong, _ = probed(self.plugin, error)
         self._say(2, "probe", "the account works" if wrong is None else str(wrong))
 
     def _render(self) -> Message:

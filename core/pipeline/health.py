@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 import msgspec
 
 from core import retry
+from core.blame import probed, silently
+from core.hooks import Plugin
 from core.model import Rejected, Retry, SendResult, Sent, TransportState
 from core.pipeline import route
 from core.pipeline.departure import Leaving
 from core.runtime import Runtime
+from core.store.rows import JournalLine
 from core.store.templates import Refused
 
+log = logging.getLogger("vestnik.health")
 _EVERYBODY = 3  # clients in a row
 _AWAY_TIMES = 3  # sends in a row, over at least
 _AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
@@ -120,7 +125,7 @@ class Accounts:
             try:
                 wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
             except Exception as error:
-                wrong = f"cannot be reached: {type(error).__name__}"
+                wrong = await self._probe_failed(plugin, account, error, now)
             if wrong is None:
                 await self.run.store.health.returns(name, account, now)
                 self.run.work.set()
@@ -128,3 +133,12 @@ class Accounts:
                 until = now + retry.probe_again(now - (health.paused_at or now))
                 await self.run.store.health.pause(name, account, str(wrong), until, now, failed=False)
         await self.run.load_health()
+
+    async def _probe_failed(self, plugin: Plugin, account: int, error: Exception, now: datetime) -> str:
+        """A bug in the probe keeps the account paused: it is told as the plugin's, for no gateway will mend it."""
+        wrong, broken = probed(plugin, error)
+        if broken:
+            log.warning("plugin=%s outcome=broken reason=%s", plugin.name, silently(plugin, error))
+            await self.run.store.decisions.note([JournalLine(now, "", "send", "broken", plugin.short, wrong)])
+            await self.run.alerts.broken_probe(plugin.short, account, wrong)
+        return wrong
