@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from core import retry
 from core.ids import new_id
 from core.phones import mask
 from core.pipeline import route
@@ -84,7 +85,7 @@ class Alerts:
 
     async def out_of_order(self, transport: str, account: int, reason: str) -> None:
         text = f"{transport} не работает ({reason}). Клиентам пишем по другим каналам, если они есть. Проверьте кабинет и ключи."
-        cause = Cause("transport", transport, account, reason=reason)
+        cause = Cause("transport", transport, account, reason=retry.cause(reason))
         await self.tell(cause, text, account or None, f"{transport} is out of order: {reason}")
 
     async def broken_probe(self, transport: str, account: int, reason: str) -> None:

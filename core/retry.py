@@ -102,6 +102,11 @@ def away(result: object) -> bool:
     return isinstance(result, Retry) and result.reason in _NOBODY_THERE
 
 
+def cause(reason: str) -> str:
+    """What a reason is told for: whichever way nobody was there at the gateway's address, it is one outage."""
+    return reason.partition(":")[0] if reason in _NOBODY_THERE else reason
+
+
 def bug(result: object) -> bool:
     """Whether a result of `judge` says that the transport itself is broken."""
     return isinstance(result, Unclear) and result.reason.startswith(_BROKE)
