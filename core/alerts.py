@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from core import retry
 from core.ids import new_id
 from core.phones import mask
 from core.pipeline import route
@@ -84,9 +85,13 @@ class Alerts:
 
     async def out_of_order(self, transport: str, account: int, reason: str) -> None:
         text = f"{transport} не работает ({reason}). Клиентам пишем по другим каналам, если они есть. Проверьте кабинет и ключи."
-        await self.tell(
-            Cause("transport", transport, account, reason=reason), text, account or None, f"{transport} is out of order: {reason}"
-        )
+        cause = Cause("transport", transport, account, reason=retry.cause(reason))
+        await self.tell(cause, text, account or None, f"{transport} is out of order: {reason}")
+
+    async def broken_probe(self, transport: str, account: int, reason: str) -> None:
+        text = f"Плагин {transport} сломан ({reason}), поэтому через него не пишем; клиентам пишем по другим каналам, если они есть. Исправьте его или выключите."
+        cause = Cause("transport", transport, account, reason=reason)
+        await self.tell(cause, text, account or None, f"{transport} stays paused: {reason}; mend it, or switch it off")
 
     async def refused_content(self, transport: str, account: int, kind: str, reason: str) -> None:
         text = f"{transport} не принимает сообщение «{_WHAT.get(kind, kind)}» ({reason}). Клиенты его там не получают: проверьте тексты и шаблоны."

@@ -45,6 +45,14 @@ def judged(plugin: Plugin, error: BaseException) -> Retry | Unclear:
     return Unclear(f"the transport broke: {silently(plugin, error)}") if retry.bug(found) else found
 
 
+def probed(plugin: Plugin, error: BaseException) -> tuple[str, bool]:
+    """What an exception out of `probe` says of the account, and whether it says it of the plugin: that is broken."""
+    found = retry.judge(error)
+    if isinstance(error, TooLong):
+        return f"the probe {error}", False  # `late` tells who hangs
+    return (f"the probe broke: {silently(plugin, error)}", True) if retry.bug(found) else (found.reason, False)
+
+
 def _at(plugin: Plugin, error: BaseException, said: str) -> str:
     line = plugin.line(error)
     return f"{said} in {line}" if line else said

@@ -195,7 +195,7 @@ async def probe(http: httpx.AsyncClient, config: Any) -> str | None:
 
     When: before a paused account is used again, and in `vestnik send-test`.
     Answer: `None` if it works, else what is wrong, in a sentence.
-    If it raises: the account stays paused.
+    If it raises: the account stays paused. A bug is told as the plugin's, with its line, in `/ready`, `stats` and an alert.
     """
 
 

@@ -13,6 +13,7 @@ from core.model import Retry, SendResult, Unclear
 
 Reasons = Mapping[type[Exception], str]
 
+LEASE = timedelta(seconds=20)  # of what is in hand: renewed while its worker lives
 CLAIMS_ALLOWED = 3  # work that was claimed so often and never finished kills its worker: it is parked
 
 FIRST_WAIT = timedelta(seconds=2)
@@ -99,6 +100,11 @@ def fallback_at(now: datetime, fallback_after: timedelta, visit_at: datetime | N
 def away(result: object) -> bool:
     """Whether a result says that nobody was there at the gateway's address."""
     return isinstance(result, Retry) and result.reason in _NOBODY_THERE
+
+
+def cause(reason: str) -> str:
+    """What a reason is told for: whichever way nobody was there at the gateway's address, it is one outage."""
+    return reason.partition(":")[0] if reason in _NOBODY_THERE else reason
 
 
 def bug(result: object) -> bool:

@@ -19,7 +19,7 @@ from core.http import make_client
 from core.pace import Rates
 from core.pipeline.record import Recorders
 from core.store import Store
-from core.store.people import Health
+from core.store.health import Health
 from core.store.templates import Refused
 
 SOURCE_PACE: Rates = ((5, 1.0), (200, 60.0))  # requests in seconds: what booking APIs allow
@@ -110,7 +110,7 @@ class Runtime:
             await client.aclose()
 
     async def load_health(self) -> None:
-        self.health = {(entry.transport, entry.account): entry for entry in await self.store.people.health()}
+        self.health = {(entry.transport, entry.account): entry for entry in await self.store.health.all()}
         refused: dict[tuple[str, int], dict[str, Refused]] = {}
         for entry in await self.store.templates.refused(self.now()):
             refused.setdefault((entry.transport, entry.account), {})[entry.template] = entry

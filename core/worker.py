@@ -6,25 +6,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from core.alerts import Cause
-from core.blame import silently
+from core import retry
 from core.config import Configuration
-from core.hooks import Hooks, Plugin
-from core.pipeline import outcomes, receive
+from core.hooks import Hooks
+from core.pipeline import outcomes
 from core.pipeline.callback import Callbacks
-from core.pipeline.decide import LEASE, Decider
-from core.pipeline.send import Sender
+from core.pipeline.decide import Decider
+from core.pipeline.deliver import Sender
+from core.pipeline.fallback import Fallbacks
+from core.pipeline.poll import Polls
 from core.runtime import Runtime
-from core.units import Duration
 
 log = logging.getLogger("vestnik.worker")
 _IDLE = 1.0  # seconds between looks when nobody rings: another node may have stored something
 _BLOCKED = 0.5  # due, and not to be had: leased elsewhere, or behind something else of its booking
 _STOP_WITHIN = 8.0
 _HOUR, _MINUTE = 3600.0, 60.0
-_SILENT_FOR = timedelta(hours=3)  # webhooks that tell nothing while polls find changes
 
 
 class Worker:
@@ -33,10 +32,11 @@ class Worker:
     def __init__(self, run: Runtime) -> None:
         self.run = run
         self.sender = Sender(run)
-        self.decider = Decider(run, self.sender)
-        self.callbacks = Callbacks(run, self.sender)
+        self.fallbacks = Fallbacks(run, self.sender.fate)
+        self.decider = Decider(run, self.sender.hand_over)
+        self.callbacks = Callbacks(run, self.sender.accounts, self.fallbacks)
+        self.polls = Polls(run)
         self._tasks: list[asyncio.Task[None]] = []
-        self._polls: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
 
     async def start(self) -> None:
@@ -55,16 +55,12 @@ class Worker:
         ]
         self._tasks = [asyncio.create_task(self._loop(kind, step, idle), name=step.__qualname__) for kind, step, idle in loops]
         self._tasks.append(asyncio.create_task(self.run.store.engine.listen(self._rung), name="listen"))
-        self._start_pollers()
+        self.polls.start()
 
     def reloaded(self, config: Configuration, hooks: Hooks) -> None:
         """Another configuration is in force than this one: sources that ask begin again with theirs."""
-        now = self.run.hooks
-        same = all(hooks.get("source", name) is now.get("source", name) for name in {*self._polls, *self._pollers()})
-        if self._tasks and not (same and config.salons == self.run.config.salons):
-            for task in self._polls.values():
-                task.cancel()  # the next one asks from the same point
-            self._start_pollers()
+        if self._tasks:
+            self.polls.reloaded(config, hooks)
         self.run.work.set()
 
     async def under_way(self) -> None:
@@ -74,8 +70,8 @@ class Worker:
 
     async def stop(self) -> None:
         """No new work; requests that are open finish; what is claimed and not begun goes back."""
-        self._stopping = self.sender.stopping = True
-        tasks = [*self._tasks, *self._polls.values()]
+        self._stopping = self.sender.slots.closed = True
+        tasks = [*self._tasks, *self.polls.tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,7 +90,7 @@ class Worker:
         busy = True
         while busy:
             busy = False
-            for step in (self.callbacks.step, self.decider.step, self.sender.fall_back, self.sender.step, self.run.alerts.look):
+            for step in (self.callbacks.step, self.decider.step, self.fallbacks.step, self.sender.step, self.run.alerts.look):
                 busy |= bool(self.sender.busy())  # who finds no slot is still due
                 busy |= bool(await step())
             await self.decider.finish()
@@ -103,7 +99,7 @@ class Worker:
 
     async def take_over(self) -> None:
         """Requests that were open when a worker died become unclear; what it had claimed is free once its lease lapses."""
-        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.judge.lapsed, self.sender.held)
+        lapsed = await self.run.store.deliveries.lapse(self.run.now(), self.sender.fate.lapsed, self.sender.held)
         if lapsed:
             log.warning("outcome=unclear count=%d reason=a worker died while requests were open", len(lapsed))
             self.run.recorders.tell([outcomes.of_end(end) for end in lapsed if not end.row.ours])
@@ -118,7 +114,7 @@ class Worker:
 
     async def renew(self) -> int:
         """Renew the leases of what is in hand. By itself: whatever housekeeping waits for, nobody takes us for dead."""
-        until = self.run.now() + LEASE
+        until = self.run.now() + retry.LEASE
         await self.run.store.inbox.renew(self.decider.held, until)
         await self.run.store.deliveries.renew(self.sender.held, until)
         return 0
@@ -130,7 +126,7 @@ class Worker:
         await self.run.store.deliveries.catch_up(self.run.now())
         await self.run.load_health()
         await self.sender.accounts.probe()
-        if await self.sender.fall_back():
+        if await self.fallbacks.step():
             self.run.work.set()
         return 0
 
@@ -181,7 +177,7 @@ class Worker:
         return self._until(await self.run.store.deliveries.next_due(self.run.now()))
 
     async def _until_callback(self) -> float:
-        return self._until(await self.run.store.people.next_callback())
+        return self._until(await self.run.store.callbacks.next_due())
 
     def _until(self, due: datetime | None) -> float:
         """Seconds until something is due, within bounds: what cannot be taken up yet must not spin."""
@@ -189,65 +185,6 @@ class Worker:
             return _IDLE
         seconds = (due - self.run.now()).total_seconds()
         return min(max(seconds, 0.05), _IDLE) if seconds > 0 else _BLOCKED
-
-    def _start_pollers(self) -> None:
-        self._polls = {name: asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._pollers()}
-
-    def _pollers(self) -> list[str]:
-        return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]
-
-    async def _poll(self, source: str) -> None:
-        while True:
-            try:
-                await self.poll_once(source)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.warning("source=%s outcome=poll_failed reason=%s", source, type(error).__name__)
-            plugin = self.run.hooks.get("source", source)
-            every = getattr(plugin.config_for(None) if plugin else None, "poll_every", None) or Duration("5m")
-            await asyncio.sleep(every.total_seconds())
-
-    async def poll_once(self, source: str) -> int:
-        """Ask a source what changed in each listed salon since the last known point; how much of it was news."""
-        plugin, news = self.run.hooks.get("source", source), 0
-        for company in self.run.config.salons:
-            if plugin is not None and plugin.config_for(company) is not None:
-                try:
-                    news += await self._poll_salon(plugin, company)
-                except Exception as error:
-                    log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, silently(plugin, error))
-        return news
-
-    async def _poll_salon(self, plugin: Plugin, company: int) -> int:
-        """The very first poll of a salon imports its coming bookings as announced, and tells nobody."""
-        now, people, inbox = self.run.now(), self.run.store.people, self.run.store.inbox
-        since = await people.poll_point(plugin.short, company)
-        http, salon = self.run.source_http(plugin.config_for(company)), self.run.config.salon_of(company)
-        found = await self.run.hooks.ask_async("poll", plugin, company, since=since, salon=salon, http=http, now=now)
-        if found is None:
-            return 0
-        events = receive.rows(plugin.short, list(found), now, polled=True, first_import=since is None)
-        fresh = await inbox.news(events) if events else set()
-        if fresh:
-            await inbox.receive([event for event in events if event.event_id in fresh])
-            self.run.work.set()
-        await people.set_poll_point(plugin.short, company, now, now if fresh and since else None)
-        await self._watch_webhooks(plugin.short, company, now, unheard=bool(fresh) and since is not None)
-        return len(fresh)
-
-    async def _watch_webhooks(self, source: str, company: int, now: datetime, *, unheard: bool) -> None:
-        """`unheard`: a poll found what no webhook had told. Where none comes at all, its address is wrong."""
-        cause = Cause("silent", source, company)
-        if not unheard and cause.key not in self.run.alerts.open:
-            return
-        last = await self.run.store.inbox.last_webhook(source, company)
-        if last is not None and now - last <= _SILENT_FOR:
-            await self.run.alerts.over(cause)
-        elif unheard:
-            since, russian = (f"since {last:%Y-%m-%d %H:%M} UTC", f"с {last:%d.%m %H:%M} UTC") if last else ("at all", "совсем")
-            text = f"Вебхуков от {source} нет {russian}, хотя записи меняются. Проверьте в его настройках адрес и секрет."
-            await self.run.alerts.tell(cause, text, company, f"no webhook has come {since}, although bookings change")
 
 
 def _every(seconds: float) -> Callable[[], Awaitable[float]]:

@@ -4,11 +4,12 @@
 becomes of the next messages: `{"next": ["accept", "error.429", {"answer": "drop"}]}`. `GET /_ledger` shows what was taken.
 """
 
-from stand_ins.base import StandIn, serving
+from stand_ins.base import StandIn
 from stand_ins.evolution import Evolution
 from stand_ins.green_api import GreenApi, GreenApiMax
 from stand_ins.max import Max
 from stand_ins.scenario import Accepted, Scenario
+from stand_ins.server import serving
 from stand_ins.smsc import Smsc
 from stand_ins.smsru import SmsRu
 from stand_ins.telegram import Telegram

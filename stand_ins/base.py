@@ -1,4 +1,4 @@
-"""What all stand-ins share: the ledger, what happens to a message, the callbacks, and a server."""
+"""What all stand-ins share: the ledger, what happens to a message, and the callbacks."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ import contextlib
 import json
 import re
 import secrets
-import socket
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl
 
 import httpx
-import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from stand_ins.recorded import PHONE, REFERENCE, bodies, filled, http_status
-from stand_ins.scenario import Accepted, Client, Control, Lost, Scenario, Session
+from stand_ins.scenario import Accepted, Lost, Scenario
 
 _Asked = TypeVar("_Asked")
 
@@ -57,9 +53,7 @@ class StandIn(ABC):
         self._phones: dict[str, Scenario] = {}
         self._always = Scenario()
         self._late: set[asyncio.Task[None]] = set()
-        control = [("_scenario", self._controlled), ("_client", self._client), ("_session", self._session)]
-        routes = [Route(f"/{path}", endpoint, methods=["POST"]) for path, endpoint in control]
-        self.app = Starlette(routes=[*routes, Route("/_ledger", self._shown), *self.routes()])
+        self.app = Starlette(routes=self.routes())
 
     # --- what each API says for itself
 
@@ -128,6 +122,10 @@ class StandIn(ABC):
     def always(self, said: str | Scenario) -> None:
         """What happens to all messages that have no plan of their own."""
         self._always = self._known(said)
+
+    def plans(self) -> dict[str, Any]:
+        """What is planned: how many of the next messages, which phones, all others."""
+        return {"next": len(self._next), "phones": sorted(self._phones), "always": self._always.answer}
 
     async def report(self, accepted: Accepted, state: str) -> None:
         """Tell what became of a message."""
@@ -236,37 +234,6 @@ class StandIn(ABC):
         with contextlib.suppress(httpx.HTTPError):  # nobody there: the gateway goes on
             await self.http.post(self.callback, content=body, headers=headers)
 
-    async def _controlled(self, request: Request) -> Response:
-        asked = await _asked(request, Control)
-        try:
-            self.plan(*asked.next)
-            for phone, said in asked.phones.items():
-                self.plan_for(phone, said)
-            if asked.always is not None:
-                self.always(asked.always)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from error
-        return JSONResponse({"next": len(self._next), "phones": sorted(self._phones), "always": self._always.answer})
-
-    async def _client(self, request: Request) -> Response:
-        asked = await _asked(request, Client)
-        await self.write(asked.phone, asked.text, asked.contact)
-        return JSONResponse({})
-
-    async def _session(self, request: Request) -> Response:
-        await self.session((await _asked(request, Session)).working)
-        return JSONResponse({"working": self.working})
-
-    async def _shown(self, request: Request) -> Response:
-        return Response(msgspec.json.encode(self.ledger), media_type="application/json")
-
-
-async def _asked(request: Request, kind: type[_Asked]) -> _Asked:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except ValueError as error:
-        raise HTTPException(400, str(error)) from error
-
 
 async def fields(request: Request) -> dict[str, str]:
     """The fields of a form or of a query."""
@@ -275,24 +242,3 @@ async def fields(request: Request) -> dict[str, str]:
 
 def digits(phone: str) -> str:
     return re.sub(r"\D", "", phone)
-
-
-@contextlib.asynccontextmanager
-async def serving(stand_in: StandIn, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve it in this process for a while; the address."""
-    config = uvicorn.Config(stand_in.app, log_config=None, log_level="critical", lifespan="off")
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    listening = socket.create_server((host, port))
-    await server.startup(sockets=[listening])  # without its main loop, which minds signals and limits
-    try:
-        yield f"http://{host}:{listening.getsockname()[1]}"
-    finally:
-        for listener in server.servers:
-            listener.close()
-        for task in server.server_state.tasks:
-            task.cancel()
-        for connection in list(server.server_state.connections):
-            connection.shutdown()
-        await asyncio.sleep(0)

@@ -249,7 +249,7 @@ def test_it_counts_as_no_clients_message(both: Play) -> None:
         await app.check()
         assert await alerts(app) == [("sms", "delivered")]
         assert await app.rows("SELECT * FROM notification_stats_24h") == []
-        ((person,),) = (await app.vestnik.run.store.decisions.people([(OWNER, 962302)], app.clock()),)
+        ((person,),) = (await app.vestnik.run.store.people.known([(OWNER, 962302)], app.clock()),)
         assert (person.contact.sent_at, person.won_channel) == ((), None)
         await app.book(phone=OWNER, visit=app.clock() + timedelta(days=2))
         assert [(row["channel"], row["status"]) for row in await app.messages()][1:] == [("whatsapp", "sent")]
@@ -373,11 +373,11 @@ def test_silent_webhooks_are_told_until_one_comes(both: Play) -> None:
 
         app.vestnik.run.hooks.ask_async = poll  # type: ignore[method-assign]
         worker = app.vestnik.worker
-        await app.vestnik.run.store.people.set_poll_point("yclients", 962302, app.clock(), None)
+        await app.vestnik.run.store.inbox.set_poll_point("yclients", 962302, app.clock(), None)
 
         async def polled(hours: float = 1) -> int:
             app.clock.now += timedelta(hours=hours)
-            await worker.poll_once("yclients")
+            await worker.polls.once("yclients")
             await app.vestnik.run.load_health()
             return len(await alerts(app))
 

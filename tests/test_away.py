@@ -58,6 +58,27 @@ def test_a_short_absence_is_no_alert(later: Away) -> None:
     later(story)
 
 
+def test_ways_of_not_being_there_are_one_cause(later: Away, caplog: pytest.LogCaptureFixture) -> None:
+    """No connection, then a timeout, then the proxy, and again: one outage, and the owner is told once. The next one is told anew."""
+    ways = [
+        Retry(f"the gateway cannot be reached: {why}") for why in ("no connection", "timeout while connecting", "the proxy refused")
+    ]
+
+    def alerts() -> int:
+        return caplog.text.count("outcome=alert key=transport_timed_0 reason=timed is out of order: the gateway cannot be reached")
+
+    async def story(app: Driver) -> None:
+        for outage in (1, 2):
+            gateway().ANSWERS.extend(ways * 3)
+            for number in range(9):
+                await told(app, booking(10 * outage + number))
+                await run_for(app, timedelta(minutes=2))
+            await run_for(app, timedelta(hours=1))
+            assert (gateway().ANSWERS, alerts()) == ([], outage)
+
+    later(story, sms=False)
+
+
 def test_who_is_not_handed_over_goes_on_after_the_time_of_the_route(later: Away) -> None:
     """ "Later" for ever: tried again for `fallback_after` (10 minutes), then the SMS, and WhatsApp is tried no more."""
 

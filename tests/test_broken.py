@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +125,81 @@ def test_what_receive_answers(
         assert f"event={told['event_id']} source=crm outcome=unreadable reason={said}" in caplog.text
 
     play(story, plugins={"path": ["."]}, source={"crm": {}})
+
+
+KURIER = (
+    HEAD.replace("Sent, hookimpl", "Retry, Sent, hookimpl")
+    + """def channel():
+    return Channel('whatsapp')
+
+@hookimpl
+async def send(message):
+    return Retry('the session is down', scope='transport')
+
+@hookimpl
+async def probe():
+    return {'phone': '+79000000088'}['state']
+"""
+)
+
+
+def test_a_probe_that_breaks_is_named(tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its account stays paused, so its bug must not read as an outage of the gateway: in `/ready`, in `stats` and `plugins`, by an alert, told
+    once, and in the log, with file and line."""
+    (tmp_path / "mine" / "send").mkdir(parents=True)
+    (tmp_path / "mine" / "send" / "kurier.py").write_text(KURIER, encoding="utf-8")
+    plain = PLAIN.replace("[send.console]\n", "[send.kurier]\n").replace(
+        "[server]", f'[database]\nurl = "{database_url}"\n[server]'
+    )
+    written(tmp_path, plain + '[plugins]\npath = ["mine"]\n')
+    raw = settings(database_url, plugins={"path": [str(tmp_path / "mine")]}, send={"console": None, "kurier": {}})
+    said, clock = "the probe broke: KeyError in kurier.py:13", Clock(datetime.now(UTC))
+
+    async def story(app: Driver) -> None:
+        found = body("record_create_discount50", date="2099-08-21 14:30:00")
+        await app.tell({**found, "data": {**found["data"], "datetime": "2099-08-21T14:30:00+03:00"}})
+        for _ in range(3):
+            clock.now += timedelta(minutes=1)
+            await app.vestnik.worker.sender.accounts.probe()
+        (entry,) = [e for e in (await app.http.get("/ready")).json()["transports"] if e["transport"] == "kurier"]
+        assert (entry["working"], entry["reason"]) == (False, said)
+        alerts = await app.vestnik.run.store.look.ask("alerts", since=clock() - timedelta(days=1))
+        assert [alert["text"] for alert in alerts if "probe" in alert["text"]] == [
+            f"Плагин kurier сломан ({said}), поэтому через него не пишем; клиентам пишем по другим каналам, если они есть. "
+            "Исправьте его или выключите."
+        ]
+
+    with caplog.at_level(logging.INFO, "vestnik"):
+        drive(raw, tmp_path, story, clock=clock)
+    assert "plugin=send.kurier outcome=broken reason=KeyError in kurier.py:13" in caplog.text
+    code, out, err = vestnik(tmp_path, "stats")
+    assert (code, err) == (0, "")
+    rows = [row for row in cells(out) if said in row]
+    assert ["kurier", "0", said] in rows
+    assert [(row[0], row[1]) for row in rows if row[0] == "send.kurier"] == [("send.kurier", "3")]
+    _, out, _ = vestnik(tmp_path, "plugins", "send.kurier")
+    assert re.search(rf"^In the last 24 hours: broke 3 times, last at [\d :-]+ UTC: {re.escape(said)}\.$", out, re.MULTILINE)
+    _, out, _ = vestnik(tmp_path, "send-test", "+79000000088", "--wait", "1s")
+    assert f"2. probe: {said}\n" in out
+    assert "79000000088" not in caplog.text
+
+
+def test_a_probe_that_meets_nobody_is_no_bug(play: Callable[..., Any], tmp_path: Path) -> None:
+    """The gateway is away, or its answer is late: that is said of the gateway, and nobody has to mend a plugin."""
+    (tmp_path / "send").mkdir()
+    text = KURIER.replace(
+        "return {'phone': '+79000000088'}['state']", "import httpx\n    raise httpx.ReadTimeout('at https://api/botTOKEN')"
+    )
+    (tmp_path / "send" / "kurier.py").write_text(text, encoding="utf-8")
+
+    async def story(app: Driver) -> None:
+        await app.tell(body("record_create_discount50"))
+        app.clock.now += timedelta(minutes=1)
+        await app.vestnik.worker.sender.accounts.probe()
+        (health,) = await app.vestnik.run.store.health.all()
+        assert health.reason == "timeout after the request was written"
+        alerts = await app.vestnik.run.store.look.ask("alerts", since=app.clock() - timedelta(days=1))
+        assert [alert["text"] for alert in alerts if "probe" in alert["text"]] == []
+        assert (await app.vestnik.run.store.look.broken(app.clock() - timedelta(days=1))) == []
+
+    play(story, plugins={"path": ["."]}, send={"console": None, "kurier": {}})

@@ -509,7 +509,7 @@ def test_a_bot_reaches_who_bound_it(both: Play, name: str, way: str) -> None:
         await app.book(1)
         assert await app.states() == [(name, "failed"), ("sms", "sent")]
         if way == "token":
-            await app.vestnik.run.store.people._run("add_token", token="link-1", phone=PHONE, now=app.clock())
+            await app.vestnik.run.store.people.add_token("link-1", PHONE, app.clock())
         await bot.write(PHONE, "/start link-1" if way == "token" else "", contact=way == "contact")
         await app.settle()
         await app.book(2, at="15:30")

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from core.store import engine
-from core.store.deliveries import Report
+from core.store.reports import Report
 from core.store.values import when
 from stand_ins import Accepted, Scenario, StandIn, serving
 from stand_ins.green_api import GreenApi
@@ -248,7 +248,7 @@ def test_an_account_that_is_out_of_order_is_paused(deliver: Deliver, answer: str
         assert (ready.status_code, ready.json()["transports"]) == (
             200, [{"transport": "green_api", "account": 0, "working": False, "reason": reason}]
         )  # fmt: skip
-        (health,) = await app.vestnik.run.store.people.health()
+        (health,) = await app.vestnik.run.store.health.all()
         assert health.reason == reason
         alerts = await app.vestnik.run.store.look.ask("alerts", since=app.clock() - timedelta(days=1))
         assert [alert["text"].partition(". ")[0] for alert in alerts] == [f"green_api не работает ({reason})"]
@@ -440,7 +440,7 @@ def test_a_status_by_phone_needs_one_message(play: Callable[..., Any]) -> None:
         async with engine.connection() as connection:
             await connection.execute("UPDATE booking_notifications SET status = 'unclear', provider_message_id = NULL")
         report = Report("console", 0, "delivered", app.clock.now, provider_id="unknown", phone="+79000000088")
-        assert [found.row for found in await store.people.report([report])] == [None]
+        assert [found.row for found in await store.reports.match([report])] == [None]
         assert {row["status"] for row in await app.messages()} == {"unclear"}
 
     play(story)
@@ -454,7 +454,7 @@ def test_an_unclear_message_is_sent_again_by_hand(play: Callable[..., Any], tmp_
         engine = app.vestnik.run.store.engine
         async with engine.connection() as connection:
             await connection.execute("UPDATE booking_notifications SET status = 'unclear'")
-        again = await app.vestnik.run.store.people.resend(
+        again = await app.vestnik.run.store.reports.resend(
             told["event_id"], None, app.clock.now, app.clock.now + timedelta(hours=24)
         )
         assert again is not None
@@ -537,7 +537,7 @@ def test_a_status_by_phone_waits_for_an_open_request(play: Callable[..., Any]) -
             await connection.execute("UPDATE booking_notifications SET status = 'unclear', provider_message_id = NULL")
             await connection.execute("UPDATE booking_notifications SET status = 'sending' WHERE record_id = 72")
         report = Report("console", 0, "delivered", app.clock.now, provider_id="unknown", phone="+79000000088")
-        assert [(found.row, found.waits) for found in await store.people.report([report])] == [(None, True)]
+        assert [(found.row, found.waits) for found in await store.reports.match([report])] == [(None, True)]
         assert {row["status"] for row in await app.messages()} == {"unclear", "sending"}
 
     play(story)

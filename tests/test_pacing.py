@@ -325,7 +325,7 @@ def test_an_account_that_only_says_that_it_works_is_tried_ever_more_rarely(pace:
         for pause, longest in zip(pauses, (60, 120, 240, 480, *[900] * 8), strict=True):
             assert longest / 2 <= pause <= longest + 10
         assert [status for _, status in await seen(app)] == ["sent"]
-        (health,) = await app.vestnik.run.store.people.health()
+        (health,) = await app.vestnik.run.store.health.all()
         assert (health.reason, health.failures) == (None, 0)
         gateway().ANSWERS.append(Retry("nothing is taken", scope="transport"))
         await told(app, booking(2))
@@ -344,7 +344,7 @@ def test_failing_together_counts_once(pace: Pace) -> None:
             await app.post(booking(number))
         await app.settle()
         assert len(gateway().TAKEN) == 2
-        (health,) = await app.vestnik.run.store.people.health()
+        (health,) = await app.vestnik.run.store.health.all()
         assert health.failures == 1
         assert health.paused_until is not None
         assert health.paused_until - app.clock() <= timedelta(minutes=2)
@@ -360,7 +360,7 @@ def test_a_probe_that_finds_it_out_of_order_counts_as_no_failure(pace: Pace) -> 
         gateway().ANSWERS.append(Retry("the session is lost", scope="transport"))
         await told(app, booking(1))
         await run_for(app, timedelta(hours=8))
-        (health,) = await app.vestnik.run.store.people.health()
+        (health,) = await app.vestnik.run.store.health.all()
         assert (health.failures, len(gateway().TAKEN)) == (1, 1)
         assert health.paused_until is not None
         assert timedelta(minutes=-1) < health.paused_until - app.clock() <= timedelta(minutes=15)

@@ -30,7 +30,7 @@ def two(database_url: str, tmp_path: Path) -> Two:
 
 async def resend(app: Driver, key: str = "", record: int | None = 1) -> Notification | None:
     now = app.clock()
-    found = await app.vestnik.run.store.people.resend(key, record, now, now + timedelta(hours=24))
+    found = await app.vestnik.run.store.reports.resend(key, record, now, now + timedelta(hours=24))
     await app.settle()
     return found
 
@@ -128,7 +128,7 @@ def test_another_bot_has_told_it_meanwhile(two: Two) -> None:
         await told(app, booking(1, hour="14:30"))
         await told(app, booking(1, hour="16:00", status="update", last_change_date="2025-08-20T11:58:00+0300"))
         await report(app, "failed", "g2")
-        await app.vestnik.run.store.deliveries.told_by_another("yclients", 962302, 1, app.clock(), "told")
+        await app.vestnik.run.store.reports.told_by_another("yclients", 962302, 1, app.clock(), "told")
         await resend(app)
         assert [status for _, status in await seen(app)] == ["unclear", "failed", "sent"]
         assert (await app.messages())[2]["notification_type"] == "booking_updated"

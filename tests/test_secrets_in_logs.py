@@ -75,7 +75,7 @@ def test_no_secret_in_any_line(name: str, tmp_path: Path, ear: Ear) -> None:
         for number, answer in enumerate(answers(gateway), 1):
             gateway.plan(Scenario(answer, report=("sent", "failed")))
             await app.book(number)
-            await people.works(name, 0, app.clock())
+            await app.vestnik.run.store.health.works(name, 0, app.clock())
             await app.vestnik.run.load_health()
         await app.check()
         await app.vestnik.worker.sender.accounts.probe()

@@ -185,7 +185,7 @@ def test_it_counts_nowhere(both: Play) -> None:
         app["green_api"].always(Scenario(report=("sent", "delivered")))
         await tried(app)
         look = app.vestnik.run.store.look
-        ((person,),) = (await app.vestnik.run.store.decisions.people([(PHONE, 962302)], app.clock()),)
+        ((person,),) = (await app.vestnik.run.store.people.known([(PHONE, 962302)], app.clock()),)
         assert (person.contact.sent_at, person.won_channel) == ((), None)
         app["green_api"].always(Scenario(report=("failed",)))
         await tried(app)

@@ -124,7 +124,7 @@ def test_neither_night_nor_cap_puts_the_answer_off(both: Play) -> None:
         await app.book()
         await say(app, "green_api", "СТОП")
         assert await answers(app) == [("opted_out", "sent")]
-        ((person,),) = (await app.vestnik.run.store.decisions.people([(PHONE, 962302)], app.clock()),)
+        ((person,),) = (await app.vestnik.run.store.people.known([(PHONE, 962302)], app.clock()),)
         assert len(person.contact.sent_at) == 1
 
     rules = {"quiet_hours": {"from": "12:30", "to": "12:00"}, "frequency_cap": {"messages": 1}}
@@ -138,7 +138,7 @@ def test_a_trial_run_answers_nobody_else(both: Play) -> None:
         await say(app, "green_api", "СТОП", OTHER)
         await say(app, "green_api", "СТОП")
         assert [taken.phone for taken in app["green_api"].ledger] == [PHONE]
-        ((person,),) = (await app.vestnik.run.store.decisions.people([(OTHER, 962302)], app.clock()),)
+        ((person,),) = (await app.vestnik.run.store.people.known([(OTHER, 962302)], app.clock()),)
         assert person.contact.opted_out_at is not None
 
     both(story, "green_api", filter={"only_phones": {"phones": [PHONE]}})
@@ -193,10 +193,10 @@ def test_start_at_one_salon_ends_the_stop_for_all(both: Play) -> None:
     """СТОП to the account of all salons, СТАРТ to the salon's own: it says that it writes again, so it does."""
 
     async def story(app: Stage) -> None:
-        people, decisions = app.vestnik.run.store.people, app.vestnik.run.store.decisions
+        people = app.vestnik.run.store.people
 
         async def opted(company: int) -> bool:
-            return (await decisions.people([(PHONE, company)], app.clock()))[0].contact.opted_out_at is not None
+            return (await people.known([(PHONE, company)], app.clock()))[0].contact.opted_out_at is not None
 
         await people.opt(PHONE, 0, app.clock())
         await people.opt(PHONE, 962303, app.clock())

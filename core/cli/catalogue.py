@@ -71,7 +71,8 @@ def _said(plugin: Plugin, said: Said) -> list[str]:
     lines = [f"In the last 24 hours: said no {_times(no)}, later {_times(later)}."] if plugin.stage == "filter" else []
     if broke is not None:
         last = f"last at {broke['last_at']:%Y-%m-%d %H:%M:%S} UTC: {broke['reason']}"
-        lines.append(f"In the last 24 hours: broke {_times(broke['times'])}, {last} (vestnik trace {broke['event_id']}).")
+        event = f" (vestnik trace {broke['event_id']})" if broke["event_id"] else ""  # a probe is about none
+        lines.append(f"In the last 24 hours: broke {_times(broke['times'])}, {last}{event}.")
     return lines
 
 

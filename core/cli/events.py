@@ -104,7 +104,7 @@ def stats(config: ConfigFile = DEFAULT) -> None:
                 "callbacks": await look.ask("odd_callbacks", since=day),
                 "health": [
                     {"transport": row.transport, "account": row.account, "reason": row.reason}
-                    for row in await store.people.health()
+                    for row in await store.health.all()
                     if row.reason
                 ],
                 "alerts": await look.ask("alerts", since=day),

@@ -24,7 +24,7 @@ def resend(
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
         now = utc_now()
-        row = await store.people.resend(key, number_of(key)[0], now, now + timedelta(hours=24))
+        row = await store.reports.resend(key, number_of(key)[0], now, now + timedelta(hours=24))
         if row is None:
             raise VestnikError(f"{key}: nothing to resend: no such message, or it was delivered, or a newer one has replaced it")
         out.print(f"{row.notification_id} ({row.notification_type}, {row.channel}) will be sent by the running server or worker")

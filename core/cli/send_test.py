@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from core import retry
-from core.blame import judged
+from core.blame import judged, probed
 from core.config import Configuration
 from core.errors import VestnikError
 from core.hooks import Hooks
@@ -26,7 +25,7 @@ from core.pipeline import route
 from core.pipeline.render import render
 from core.runtime import utc_now
 from core.store import Store
-from core.store.deliveries import Report
+from core.store.reports import Report
 from core.store.rows import OURS, Notification
 
 TEXT = "Проверка связи: сообщения от салона доходят."
@@ -81,7 +80,7 @@ class SendTest:
         try:
             wrong = await self.hooks.ask_async("probe", self.plugin, self.company, http=http)
         except Exception as error:
-            wrong = retry.judge(error).reason
+            wrong, _ = probed(self.plugin, error)
         self._say(2, "probe", "the account works" if wrong is None else str(wrong))
 
     def _render(self) -> Message:
@@ -103,8 +102,8 @@ class SendTest:
         )  # fmt: skip
 
     async def _send(self, row: Notification, message: Message, http: httpx.AsyncClient) -> SendResult:
-        (person,) = await self.store.decisions.people([(row.phone, self.company)], self.began)
-        (binding,) = await self.store.deliveries.bindings([(row.phone, row.transport, row.account)])
+        (person,) = await self.store.people.known([(row.phone, self.company)], self.began)
+        (binding,) = await self.store.people.bindings([(row.phone, row.transport, row.account)])
         address = Address(row.phone or "", None, binding, row.reference, person.wrote_to(self.plugin.short, row.account))
         try:
             said: SendResult = await self.hooks.ask_async(
@@ -124,7 +123,7 @@ class SendTest:
 
     async def _report(self, row: Notification, status: DeliveryStatus) -> None:
         at = status.at or utc_now()
-        await self.store.people.report(
+        await self.store.reports.match(
             [Report(self.plugin.short, row.account, status.status, at, status.id, row.reference, None, status.reason)]
         )
 

@@ -44,9 +44,7 @@ async def _told(app: Vestnik, body: dict[str, Any]) -> None:
     if not _is_id(company):
         company = next(iter(app.config.salons)) if len(app.config.salons) == 1 else 0
     source = body.get("source") or next((plugin.short for plugin in app.hooks.stage("source")), "")
-    marked = await app.run.store.deliveries.told_by_another(
-        str(source), company, record, app.now(), "another bot has told the client"
-    )
+    marked = await app.run.store.reports.told_by_another(str(source), company, record, app.now(), "another bot has told the client")
     if not marked:
         raise Problem(400, "this booking is not known yet, and several salons are served: say company_id too")
     app.run.work.set()

@@ -26,7 +26,7 @@ _REASONS = {
 
 
 def why(hooks: Hooks, rule: str | None, reason: str | None) -> str:
-    """ "клиент написал СТОП (opt_out: the client said СТОП on …)": in Russian where it is known, and always as `trace` has it."""
+    """In Russian, where that is known, and behind it in brackets as `vestnik trace` has it: the rule and its reason."""
     said = f"{rule}: {reason}" if rule and reason else rule or reason or ""
     plugin = hooks.get("filter", rule) if rule else None
     russian = getattr(plugin.module, "IN_RUSSIAN", None) if plugin is not None else _REASONS.get(reason or "")

@@ -9,7 +9,7 @@ from core.model import Case, Contact, EventFacts, Suppressed
 from core.pipeline import filter as rules
 from core.pipeline import route
 from core.runtime import Runtime
-from core.store.people import StoredCallback
+from core.store.callbacks import StoredCallback
 from core.store.rows import OURS, Notification
 
 _WORDS = {"стоп": route.OPTED_OUT, "stop": route.OPTED_OUT, "старт": route.OPTED_IN, "start": route.OPTED_IN}

@@ -24,11 +24,12 @@ from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMe
 from core.pace import Pacer
 from core.pipeline import outcomes
 from core.pipeline.answer import answer, meant
+from core.pipeline.fallback import Fallbacks
+from core.pipeline.health import Accounts
 from core.pipeline.route import OPTED_OUT
-from core.pipeline.send import Sender
 from core.runtime import Runtime
-from core.store.deliveries import Report
-from core.store.people import StoredCallback
+from core.store.callbacks import StoredCallback
+from core.store.reports import Report
 from core.store.rows import Notification
 
 log = logging.getLogger("vestnik.callback")
@@ -80,21 +81,21 @@ async def store(run: Runtime, plugin: Plugin, heard: Heard, payload: str, now: d
         "transport": plugin.short, "account": heard.items[0][1][0] if heard.items else 0, "payload": payload,
         "items": _encoder.encode(entries).decode(), "status": status, "reason": unreadable, "at": now,
     }  # fmt: skip
-    await run.store.people.store_callbacks([row])
+    await run.store.callbacks.add([row])
 
 
 class Callbacks:
     """Works on stored callbacks, and asks gateways that do not call back."""
 
-    def __init__(self, run: Runtime, sender: Sender) -> None:
-        self.run, self.sender = run, sender
+    def __init__(self, run: Runtime, accounts: Accounts, fallbacks: Fallbacks) -> None:
+        self.run, self.accounts, self.fallbacks = run, accounts, fallbacks
         self._pacers: dict[tuple[str, int], Pacer] = {}
 
     async def step(self) -> int:
         now = self.run.now()
-        rows = await self.run.store.people.due_callbacks(now)
+        rows = await self.run.store.callbacks.due(now)
         ends = [await self._work(row, now) for row in rows]
-        await self.run.store.people.close_callbacks(ends)
+        await self.run.store.callbacks.close(ends)
         return len(rows)
 
     async def _work(self, row: StoredCallback, now: datetime) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class Callbacks:
                 else:
                     await self.run.store.people.unbind(row.transport, row.account, item.binding)
             case TransportState():
-                await self.sender.accounts.says(row.transport, row.account, item, now)
+                await self.accounts.says(row.transport, row.account, item, now)
 
     async def status(self, transport: str, account: int, item: DeliveryStatus, now: datetime, others: Sequence[int] = ()) -> bool:
         """Apply one delivery status; whether it is done with. False: its message may be known later."""
@@ -146,7 +147,7 @@ class Callbacks:
             item.text,
             tuple(others),
         )
-        matched = (await self.run.store.people.report([report]))[0]
+        matched = (await self.run.store.reports.match([report]))[0]
         row = matched.row
         if row is None:
             return not matched.waits
@@ -156,10 +157,10 @@ class Callbacks:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
         if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
             wait, visit = self.run.config.route_of(row.company_id).fallback_after, row.told.visit_at if row.told else None
-            await self.run.store.people.watch(row.id, retry.fallback_at(now, wait, visit))
+            await self.run.store.watches.fall_back_at(row.id, retry.fallback_at(now, wait, visit))
         goes_on = matched.status == "failed" and matched.untold is not None
         if goes_on:
-            await self.sender.fall_back()
+            await self.fallbacks.step()
         if matched.status is not None and not row.ours and (not goes_on or row.is_test):  # else `fall_back` says what follows
             self.run.recorders.tell([outcomes.of_message(row, matched.status, report.at, report.reason)])
         return True
@@ -180,7 +181,7 @@ class Callbacks:
     async def ask_gateways(self) -> int:
         """`check` for messages whose gateway does not call back, or whose fate is unclear: all accounts at once, each in its own time."""
         now = self.run.now()
-        rows = await self.run.store.deliveries.due_checks(now)
+        rows = await self.run.store.watches.due_checks(now)
         accounts: dict[tuple[str, int], list[Notification]] = {}
         for row in rows:
             accounts.setdefault((row.transport or "", row.account), []).append(row)
@@ -189,7 +190,7 @@ class Callbacks:
             (row.id, now + timedelta(minutes=2 ** min(row.checks, 6))) for rest in unknown for row in rest if row.checks < _CHECKS
         ]
         if again:
-            await self.run.store.deliveries.check_again(again)
+            await self.run.store.watches.check_again(again)
         return len(rows)
 
     async def _ask(self, account: tuple[str, int], rows: Sequence[Notification], now: datetime) -> Sequence[Notification]:

@@ -10,27 +10,28 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
+from core import retry
 from core.alerts import Cause
 from core.failpoint import reach
 from core.model import Case, Contact, EventFacts, Outcome
 from core.phones import mask
 from core.pipeline import filter as rules
 from core.pipeline import normalize
+from core.pipeline.hand_over import Handed, HandOver
 from core.pipeline.judge import Judge, Ready
 from core.pipeline.normalize import Folded
-from core.pipeline.send import Handed, Sender
 from core.pipeline.suspects import Suspects
 from core.pipeline.understand import understand
 from core.runtime import Runtime
-from core.store.decisions import People, Saved
+from core.store.decisions import Saved
+from core.store.people import People
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known
 
 log = logging.getLogger("vestnik.decide")
-LEASE = timedelta(seconds=20)
 _BATCH = 200
 _PATIENCE = 0.05  # seconds; who needs longer (an API is asked) holds up nobody
 
@@ -38,22 +39,22 @@ _PATIENCE = 0.05  # seconds; who needs longer (an API is asked) holds up nobody
 class Decider:
     """Claims undecided events and decides them, a batch at a time."""
 
-    def __init__(self, runtime: Runtime, sender: Sender | None = None) -> None:
+    def __init__(self, runtime: Runtime, hand_over: HandOver | None = None) -> None:
         self.run = runtime
-        self._sender = sender
+        self._hand_over = hand_over
         self._slow: set[asyncio.Task[None]] = set()
         self.suspects = Suspects(runtime, self._claim_suspect, self._decide)
         self.held: dict[int, int] = {}  # events in hand, id → token: their leases are renewed
 
     async def step(self) -> int:
         """Decide what is due; how many events were taken up."""
-        rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), self.run.now(), LEASE, _BATCH)
+        rows = await self.run.store.inbox.claim(self.run.owner, self.run.token(), self.run.now(), retry.LEASE, _BATCH)
         if rows:
             await self._decide(rows)
         return len(rows) + await self.suspects.step(len(rows))
 
     async def _claim_suspect(self, least: int) -> Sequence[EventRow]:
-        return await self.run.store.inbox.claim_suspect(self.run.owner, self.run.token(), self.run.now(), LEASE, least)
+        return await self.run.store.inbox.claim_suspect(self.run.owner, self.run.token(), self.run.now(), retry.LEASE, least)
 
     async def _decide(self, rows: Sequence[EventRow]) -> None:
         reach("events_claimed")
@@ -78,7 +79,7 @@ class Decider:
             said = rules.ask(self.run.hooks, case, now)
             reason = said.verdict.reason if said.verdict is not None else case.note
             lines.append(JournalLine(now, number, "receive", "repeat", said.rule, reason))
-        await self.run.store.deliveries.add([], lines)
+        await self.run.store.decisions.note(lines)
 
     @contextlib.contextmanager
     def _holding(self, rows: Sequence[EventRow]) -> Iterator[None]:
@@ -119,7 +120,7 @@ class Decider:
             for entry in ready
         ]
         asked = [(_phone(fold), entry.first.company_id) for entry, fold in zip(ready, folded, strict=True)]
-        people = await self.run.store.decisions.people(asked, now) if asked else []
+        people = await self.run.store.people.known(asked, now) if asked else []
         persons: dict[int, People] = {}
         for entry, fold, person in zip(ready, folded, people, strict=True):
             before = known.get(key) if _kept(entry) and (key := entry.first.key) else None
@@ -154,9 +155,9 @@ class Decider:
         try:
             for n, person in persons.items():
                 message = decisions[n].notification
-                if self._sender is None or message is None or (decisions[n].state is None and message.state_key is not None):
+                if self._hand_over is None or message is None or (decisions[n].state is None and message.state_key is not None):
                     continue
-                if (offered := await self._sender.offer(decisions[n], person)) is not None:
+                if (offered := await self._hand_over.offer(decisions[n], person)) is not None:
                     handed[n] = offered
                     decisions[n] = msgspec.structs.replace(decisions[n], lease=offered.lease, notification=offered.row)
                 if self.run.hooks.late:
@@ -166,8 +167,8 @@ class Decider:
             if any(decision.notification is not None and decision.lease is None for decision in decisions):
                 self.run.work.set("messages")  # the sender need not wait for its timer
         finally:
-            if self._sender is not None:
-                self._sender.take([(entry, saved[n].number) for n, entry in handed.items()])
+            if self._hand_over is not None:
+                self._hand_over.take([(entry, saved[n].number) for n, entry in handed.items()])
         return [entry.stands for entry in saved]
 
 

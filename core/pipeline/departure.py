@@ -1,6 +1,6 @@
-"""Whether a message may leave now, and what becomes of one that may not: the state, the rules, the route and the text of this moment.
+"""Whether a message may leave now: the state, the rules, the route, the health of its account and the text of this moment say so.
 
-Values in, values out: nothing here waits, and nothing is written.
+Values in, values out: nothing here waits, and nothing is written. What becomes of a message that may not is its `fate`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
-from core.ids import new_id
 from core.model import (
     Action,
     Address,
@@ -22,20 +21,19 @@ from core.model import (
     EventFacts,
     Message,
     Notice,
-    Retry,
     Suppressed,
 )
 from core.pipeline import filter as rules
 from core.pipeline import route
 from core.pipeline.compare import CANCELLED, differences
+from core.pipeline.fate import Fate
 from core.pipeline.render import render
 from core.runtime import Runtime
-from core.store.decisions import People
 from core.store.deliveries import State
 from core.store.pacing import Turn
-from core.store.rows import Finish, JournalLine, Notification, Onwards
+from core.store.people import People
+from core.store.rows import Finish, JournalLine, Notification
 
-_CHECK_AFTER = timedelta(minutes=1)
 _PROBED = timedelta(seconds=5)  # how often paused accounts are asked
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # it is decided: no event waits for further ones
 
@@ -66,19 +64,19 @@ class Pause(Struct, frozen=True):
 
 
 class Departure:
-    """The judgement of messages that are due, of those that were not delivered, and of those whose worker died."""
+    """The judgement of messages that are due."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.run = runtime
+    def __init__(self, runtime: Runtime, fate: Fate) -> None:
+        self.run, self.fate = runtime, fate
 
     def prepare(
         self, row: Notification, kin: Sequence[Notification], state: State, person: People, binding: str | None, now: datetime
     ) -> Leaving | Finish:
         """Whether the message may leave now, judged by the state of this moment. `kin` is the same message on all its channels."""
         if any(other.status in ("delivered", "read") for other in kin):
-            return self.end(row, "superseded", now, "delivered on another channel")
+            return self.fate.end(row, "superseded", now, "delivered on another channel")
         if row.claims > retry.CLAIMS_ALLOWED:
-            return self.end(
+            return self.fate.end(
                 row,
                 "failed",
                 now,
@@ -87,17 +85,17 @@ class Departure:
                 event=("parked", None, "it killed its worker"),
             )
         if row.repeat_until is not None and now >= row.repeat_until:
-            return self._unclear(row, now, row.error)
+            return self.fate.unclear(row, now, row.error)
         if not retry.fits(now, row.deadline_at) and not row.is_test:
-            return self.end(row, "expired", now, row.error or "its time is over", attempted=True)
+            return self.fate.end(row, "expired", now, row.error or "its time is over", attempted=True)
         told_by_us = row.revision + (not _first(row, kin))  # an earlier channel may have moved what is announced
         if row.state_key is not None and state.revision not in (row.revision, told_by_us):
-            return self.end(row, "superseded", now, "the client has been told meanwhile")
+            return self.fate.end(row, "superseded", now, "the client has been told meanwhile")
         told = state.snapshot if row.state_key is not None else row.told
         before = state.announced if row.step == 0 and row.state_key is not None else row.known_before
         judgement = self._judge(row, self._case(row, told, before, person), now)
         if judgement.held is not None:
-            return self.end(row, "pending", now, judgement.held, due_at=now + retry.backoff(row.attempts + 1, self.run.chance))
+            return self.fate.end(row, "pending", now, judgement.held, due_at=now + retry.backoff(row.attempts + 1, self.run.chance))
         if isinstance(judgement.verdict, Deferred):
             return self._put_off(row, now, f"{judgement.rule}: {judgement.verdict.reason}", judgement.verdict.until)
         if isinstance(judgement.verdict, Suppressed):
@@ -107,9 +105,9 @@ class Departure:
         hop = next((hop for hop in hops if plugin is not None and hop.plugin.short == plugin.short), None)
         way = route.untried(hops, row, kin)
         if hop is None:
-            return self.onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
+            return self.fate.onwards(row, way, now, f"the transport {row.transport} is not switched on any more")
         if way and row.fallback_at is not None and now >= row.fallback_at:
-            return self.onwards(row, way, now, row.error or "it could not be handed over")
+            return self.fate.onwards(row, way, now, row.error or "it could not be handed over")
         if (paused := self.paused(hop, now)) is not None:
             return self.out_of_order(row, hop, way, now, paused)
         notice = Notice(
@@ -122,7 +120,7 @@ class Departure:
         )
         rendered = render(self.run.hooks, notice, hop.channel)
         if rendered.message is None:
-            return self.end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
+            return self.fate.end(row, "failed", now, rendered.error, attempted=True, event=("parked", None, rendered.error))
         address = Address(row.phone or "", row.client_name, binding, row.reference, person.wrote_to(hop.plugin.short, hop.account))
         note = "; ".join((*judgement.abstained, *rendered.left_out)) or None
         return Leaving(row, hop, rendered.message, address, told, before, tuple(way), note)
@@ -160,7 +158,7 @@ class Departure:
 
     def _put_off(self, row: Notification, now: datetime, reason: str, until: datetime) -> Finish:
         line = JournalLine(now, row.event_id, "send", "deferred", row.transport, reason, row.notification_id, rules.until(until))
-        return msgspec.structs.replace(self.end(row, "pending", now, reason, due_at=until), journal=(line,))
+        return msgspec.structs.replace(self.fate.end(row, "pending", now, reason, due_at=until), journal=(line,))
 
     def _kept_back(self, row: Notification, said: rules.Judgement, verdict: Suppressed, now: datetime) -> Finish:
         """It fails, and the client may have to be called, where every rule that says no wants that; else it is needed no more."""
@@ -168,7 +166,7 @@ class Departure:
         status = "withheld" if verdict.withheld else "failed" if said.call and not told else "superseded"
         event, moves = ("suppressed", said.rule, verdict.reason), told and row.step == 0
         error = f"{said.rule}: {verdict.reason}"
-        return self.end(row, status, now, error, rule=said.rule, announce=moves, attempted=not told, event=event)
+        return self.fate.end(row, status, now, error, rule=said.rule, announce=moves, attempted=not told, event=event)
 
     def paused(self, hop: route.Hop, now: datetime) -> Pause | None:
         health = self.run.health.get((hop.plugin.short, hop.account))
@@ -180,13 +178,8 @@ class Departure:
 
     def out_of_order(self, row: Notification, hop: route.Hop, way: list[route.Hop], now: datetime, paused: Pause) -> Finish:
         trouble = "has to wait" if paused.limited else "is out of order"
-        further = [] if paused.limited and self.worth_waiting(row, paused.until, now) else way
-        return self.onwards(row, further, now, f"{hop.plugin.short} {trouble}: {paused.reason}", wait=paused.until)
-
-    def worth_waiting(self, row: Notification, until: datetime, now: datetime) -> bool:
-        """Whether an account over its rate may take the message before one that is not delivered would go on by the next channel."""
-        visit = row.told.visit_at if row.told else None
-        return until <= retry.fallback_at(now, self.run.config.route_of(row.company_id).fallback_after, visit)
+        further = [] if paused.limited and self.fate.worth_waiting(row, paused.until, now) else way
+        return self.fate.onwards(row, further, now, f"{hop.plugin.short} {trouble}: {paused.reason}", wait=paused.until)
 
     def kept_waiting(self, leaving: Leaving, turn: Turn, now: datetime) -> Finish:
         """Its account may not send it yet. A new client beyond the cap, and who would be told too late, is told on the next channel."""
@@ -194,88 +187,10 @@ class Departure:
         reason = f"{leaving.hop.plugin.short} is paced: {turn.reason}"
         late = row.fallback_at is not None and at >= row.fallback_at
         if turn.capped or late or not retry.fits(at, row.deadline_at):
-            return self.onwards(row, list(leaving.way), now, reason, wait=at)
+            return self.fate.onwards(row, list(leaving.way), now, reason, wait=at)
         turn_at = at if turn.queued else None
-        end = self.end(row, "pending", now, reason, due_at=at, turn_at=turn_at, fallback_at=row.fallback_at)
+        end = self.fate.end(row, "pending", now, reason, due_at=at, turn_at=turn_at, fallback_at=row.fallback_at)
         return msgspec.structs.replace(end, journal=()) if row.turn_at is not None else end  # moved on by a moment: told before
-
-    def again(self, row: Notification, way: list[route.Hop], now: datetime, result: Retry) -> Finish:
-        """Not taken: tried again after ever longer waits; who was not handed over for `fallback_after` goes on by the next channel."""
-        due = retry.next_attempt(now, row.deadline_at, row.attempts, self.run.chance, result.after)
-        go_on_at = None
-        if way and not row.is_test and row.repeat_until is None:  # else a second one might come beside the first
-            visit_at = row.told.visit_at if row.told else None
-            wait = self.run.config.route_of(row.company_id).fallback_after
-            go_on_at = row.fallback_at or retry.fallback_at(now, wait, visit_at)
-            due = min(due or go_on_at, go_on_at)
-        if due is None:
-            return self.end(row, "expired", now, result.reason, attempted=True)
-        return self.end(row, "pending", now, result.reason, due_at=due, fallback_at=go_on_at)
-
-    def onwards(self, row: Notification, way: list[route.Hop], now: datetime, reason: str, wait: datetime | None = None) -> Finish:
-        """The next channel (`way`: those not tried yet), else wait for this one, else the end."""
-        if way:
-            return self.end(row, "failed", now, reason, next=self._on_channel(row, way[0], now))
-        if wait is not None and retry.fits(wait, row.deadline_at):
-            return self.end(row, "pending", now, reason, due_at=wait)
-        return self.end(row, "expired" if wait is not None else "failed", now, reason, attempted=True)
-
-    def _on_channel(self, row: Notification, hop: route.Hop, now: datetime) -> Notification:
-        """The same message on another channel: another row with the same `notification_id`."""
-        return msgspec.structs.replace(
-            row, id=0, token=0, step=row.step + 1, turn_at=None, repeat_until=None, fallback_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
-            reference=new_id("v", now, 23), message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
-            provider_message_id=None, sent_at=None, delivered_at=None,
-        )  # fmt: skip
-
-    def watch(self, leaving: Leaving, now: datetime) -> dict[str, datetime]:
-        """When to fall back, and when to ask the gateway, if it reports nothing."""
-        if not leaving.hop.channel.reports_delivery:
-            return {}
-        found = {}
-        if not leaving.row.is_test:
-            wait = self.run.config.route_of(leaving.row.company_id).fallback_after
-            found["fallback_at"] = retry.fallback_at(now, wait, leaving.told.visit_at if leaving.told else None)
-        if "check" in leaving.hop.plugin.calls:
-            found["check_at"] = now + _CHECK_AFTER
-        return found
-
-    def further(self, row: Notification, kin: Sequence[Notification], state: State, person: People, now: datetime) -> Onwards:
-        hops = route.of(self.run.hooks, self.run.config, row, person.won_channel)
-        way = route.untried(hops, row, kin)
-        hop = way[0] if way and retry.fits(now, row.deadline_at) else None
-        gave_up, following = row.status == "failed", None
-        if hop is not None:
-            following = self._on_channel(row, hop, now)
-            if gave_up and row.state_key is not None:  # announced has moved back: it is told from there
-                following = msgspec.structs.replace(following, revision=state.revision)
-        reason = row.error or "not delivered" if gave_up else "not delivered in time"
-        verdict, plugin = ("fallback", hop.plugin.short) if hop else ("undelivered", row.transport)
-        line = JournalLine(now, row.event_id, "send", verdict, plugin, reason, row.notification_id)
-        return Onwards(row, following, line, reason)
-
-    def lapsed(self, rows: Sequence[Notification]) -> list[Finish]:
-        """Requests that were open when their worker died."""
-        return [self._unclear(row, self.run.now(), "its worker died while the request was open") for row in rows]
-
-    def sure(self, end: Finish) -> Finish:
-        """A message that may have been taken, and whose gateway would not know the repeat any more as one, is not repeated."""
-        until = end.row.repeat_until
-        if until is None or not (end.status == "expired" or (end.status == "pending" and (end.due_at or end.at) >= until)):
-            return end
-        return self._unclear(end.row, end.at, end.error)
-
-    def _unclear(self, row: Notification, now: datetime, reason: str | None) -> Finish:
-        way = route.of(self.run.hooks, self.run.config, row)
-        hop = next((hop for hop in way if hop.plugin.short == row.transport), None)
-        watch: dict[str, datetime] = {}
-        if hop is not None:
-            watch = self.watch(Leaving(row, hop, Message(""), Address(""), row.told, row.known_before), now)
-        return self.end(row, "unclear", now, reason, announce=True, **watch)
-
-    def end(self, row: Notification, status: str, now: datetime, error: str | None = None, **more: object) -> Finish:
-        line = JournalLine(now, row.event_id, "send", status, row.transport, error, row.notification_id)
-        return Finish(row=row, status=status, at=now, error=error, journal=(line,), **more)  # type: ignore[arg-type]
 
 
 def _first(row: Notification, kin: Sequence[Notification]) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 import msgspec
 
 from core import retry
+from core.blame import probed, silently
+from core.hooks import Plugin
 from core.model import Rejected, Retry, SendResult, Sent, TransportState
 from core.pipeline import route
 from core.pipeline.departure import Leaving
 from core.runtime import Runtime
+from core.store.rows import JournalLine
 from core.store.templates import Refused
 
+log = logging.getLogger("vestnik.health")
 _EVERYBODY = 3  # clients in a row
 _AWAY_TIMES = 3  # sends in a row, over at least
 _AWAY_FOR = timedelta(seconds=10)  # a gateway that is started anew is back by then, and nobody is told
@@ -74,7 +79,7 @@ class Accounts:
         account = (hop.plugin.short, hop.account)
         health = self.run.health.get(account)
         if health is not None and (health.reason is not None or health.failures):
-            await self.run.store.people.works(*account, now)
+            await self.run.store.health.works(*account, now)
             await self.run.load_health()
         if sent.template in self.run.refused.get(account, {}):
             await self.run.store.templates.works(*account, sent.template)
@@ -88,7 +93,7 @@ class Accounts:
         beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
         failures = (health.failures if health is not None else 0) + (beside is None)
         until = max(now + retry.pause(failures, self.run.chance, result.after), beside or now)
-        await self.run.store.people.pause(*account, result.reason, until, now, failed=True, limited=not result.alert)
+        await self.run.store.health.pause(*account, result.reason, until, now, failed=True, limited=not result.alert)
         await self.run.load_health()
         if result.alert:
             await self.run.alerts.out_of_order(*account, result.reason)
@@ -97,10 +102,10 @@ class Accounts:
     async def says(self, transport: str, account: int, item: TransportState, now: datetime) -> None:
         """Its gateway has told how it is. That it works is proven by a message that it takes: what has failed counts until then."""
         if item.working:
-            await self.run.store.people.returns(transport, account, now)
+            await self.run.store.health.returns(transport, account, now)
             await self.run.alerts.works(transport, account)
         else:
-            await self.run.store.people.pause(transport, account, item.reason, now + retry.FIRST_PAUSE, now, failed=False)
+            await self.run.store.health.pause(transport, account, item.reason, now + retry.FIRST_PAUSE, now, failed=False)
             await self.run.alerts.out_of_order(transport, account, item.reason)
         await self.run.load_health()
 
@@ -120,11 +125,20 @@ class Accounts:
             try:
                 wrong = await self.run.hooks.ask_async("probe", plugin, account, http=self.run.http(plugin.config_for(account)))
             except Exception as error:
-                wrong = f"cannot be reached: {type(error).__name__}"
+                wrong = await self._probe_failed(plugin, account, error, now)
             if wrong is None:
-                await self.run.store.people.returns(name, account, now)
+                await self.run.store.health.returns(name, account, now)
                 self.run.work.set()
             else:
                 until = now + retry.probe_again(now - (health.paused_at or now))
-                await self.run.store.people.pause(name, account, str(wrong), until, now, failed=False)
+                await self.run.store.health.pause(name, account, str(wrong), until, now, failed=False)
         await self.run.load_health()
+
+    async def _probe_failed(self, plugin: Plugin, account: int, error: Exception, now: datetime) -> str:
+        """A bug in the probe keeps the account paused: it is told as the plugin's, for no gateway will mend it."""
+        wrong, broken = probed(plugin, error)
+        if broken:
+            log.warning("plugin=%s outcome=broken reason=%s", plugin.name, silently(plugin, error))
+            await self.run.store.decisions.note([JournalLine(now, "", "send", "broken", plugin.short, wrong)])
+            await self.run.alerts.broken_probe(plugin.short, account, wrong)
+        return wrong

@@ -17,7 +17,7 @@ from core.pipeline.filter import Judgement
 from core.pipeline.matter import OLD, SAME, Matter
 from core.pipeline.normalize import Folded
 from core.runtime import Runtime
-from core.store.decisions import People
+from core.store.people import People
 from core.store.rows import Decision, EventEnd, EventRow, JournalLine, Known, Notification
 
 _HOLDS = 8  # a safety rule that stays broken so often parks the event

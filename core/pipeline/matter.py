@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.model import Booking, Case, Event, EventFacts, Salon
 from core.pipeline.compare import CANCELLED, CREATED, UPDATED, Change, Past, compare, differences
 from core.pipeline.normalize import Folded
-from core.store.decisions import People
+from core.store.people import People
 from core.store.rows import EventRow, Known
 
 OLD = "a newer change of the booking is already known"

@@ -103,7 +103,7 @@ class Recorders:
     async def _written(self, lines: list[JournalLine]) -> list[JournalLine]:
         """What is left to write: nothing, even if the database is away."""
         try:
-            await self.run.store.deliveries.add([], lines)
+            await self.run.store.decisions.note(lines)
         except Exception as error:
             log.warning("outcome=not_in_the_trace count=%d reason=%s", len(lines), type(error).__name__)
         return []

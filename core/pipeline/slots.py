@@ -18,6 +18,7 @@ class Slots:
         self._open: dict[Account, asyncio.Semaphore] = {}
         self._load: Counter[Account] = Counter()
         self._most: defaultdict[Account, int] = defaultdict(int)
+        self.closed = False  # nothing is begun any more: we stop
         self._promised: Counter[Account] = Counter()  # for messages that decisions are being written with
 
     def busy(self) -> list[Account]:
@@ -26,7 +27,7 @@ class Slots:
 
     def room(self, account: Account, facts: Channel) -> bool:
         """Whether one more message, not yet written, may be taken up."""
-        return self._load[account] + self._promised[account] < 2 * facts.concurrency
+        return not self.closed and self._load[account] + self._promised[account] < 2 * facts.concurrency
 
     def promise(self, account: Account) -> None:
         """It counts from now on, until it is `kept`."""

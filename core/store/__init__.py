@@ -10,16 +10,20 @@ from typing import IO
 from core.errors import StoreError
 from core.store import sql
 from core.store.alerts import AlertStore
+from core.store.callbacks import CallbackStore
 from core.store.decisions import Decisions
 from core.store.deliveries import Deliveries
 from core.store.engine import Engine, dialect_of
+from core.store.health import HealthStore
 from core.store.inbox import Inbox
 from core.store.lane import Full, Lane
 from core.store.look import Look
 from core.store.pacing import Pacing
 from core.store.people import PeopleStore
+from core.store.reports import Reports
 from core.store.templates import TemplateStore
 from core.store.values import LONG_AGO
+from core.store.watches import Watches
 
 __all__ = ["Full", "Store", "open_store", "schema"]
 
@@ -30,7 +34,7 @@ _READS = ("read", "watch", "look")
 
 
 class Store:
-    """One database, opened. `inbox`, `decisions`, `deliveries`, `pacing`, `people`, `templates`, `alerts` and `look` are its rooms."""
+    """One database, opened. Its rooms are named as their modules are."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -44,14 +48,18 @@ class Store:
         def lane(name: str) -> Lane:
             return self._lanes.get(name) or self._lanes["read" if name in _READS else "write"]
 
-        self.inbox = Inbox(engine, lane("intake"), lane("decide"), lane("watch"))
-        self.decisions = Decisions(engine, lane("decide"), lane("read"))
-        self.deliveries = Deliveries(engine, lane("deliver"), lane("watch"))
+        self.inbox = Inbox(lane("intake"), lane("decide"), lane("watch"))
+        self.decisions = Decisions(lane("decide"), lane("read"))
+        self.deliveries = Deliveries(lane("deliver"), lane("watch"))
+        self.watches = Watches(lane("deliver"), lane("watch"))
         self.pacing = Pacing(lane("deliver"))
-        self.people = PeopleStore(engine, lane("people"), lane("watch"))
+        self.people = PeopleStore(lane("people"), lane("read"))
+        self.reports = Reports(lane("people"))
+        self.callbacks = CallbackStore(lane("people"), lane("watch"))
+        self.health = HealthStore(lane("people"), lane("watch"))
         self.templates = TemplateStore(lane("people"), lane("watch"))
         self.alerts = AlertStore(lane("people"), lane("watch"))
-        self.look = Look(engine, lane("people"), lane("look"))
+        self.look = Look(lane("people"), lane("look"))
         self._lock: IO[str] | None = None
         self._tidying: asyncio.Task[None] | None = None
 

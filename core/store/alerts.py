@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.store.decisions import notification_values
 from core.store.lane import Lane
-from core.store.rows import Notification
+from core.store.rows import Notification, notification_values
 from core.store.tx import Tx, statement
 
 _QUIET = timedelta(days=1)

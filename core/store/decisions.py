@@ -1,34 +1,16 @@
-"""Step one, decide: what is known of bookings and clients, and what a decision writes."""
+"""Step one, decide: what is known of bookings, and what a decision writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from core.model import Contact
-from core.store.engine import Engine
 from core.store.lane import Lane
-from core.store.rows import Decision, JournalLine, Key, Known, Lease, Notification, known_row, write_booking
+from core.store.rows import Decision, JournalLine, Key, Known, journal_values, known_row, notification_values, write_booking
 from core.store.tx import Tx
-from core.store.values import when
-
-_LATELY = timedelta(days=7)
-_WON_FOR = timedelta(days=14)  # the channel that worked is tried first for so long
-
-
-class People(msgspec.Struct, frozen=True):
-    """One client as the store knows them, with the channel that last reached them, and (time, transport, account) of what they last wrote to each."""
-
-    contact: Contact
-    won_channel: str | None = None
-    wrote: tuple[tuple[datetime, str, int], ...] = ()
-
-    def wrote_to(self, transport: str, account: int) -> datetime | None:
-        """When they last wrote to this account, or somewhere that nobody knows."""
-        return max((at for at, name, number in self.wrote if not name or (name, number) == (transport, account)), default=None)
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -39,8 +21,8 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 class Decisions:
-    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
-        self._engine, self._work, self._read = engine, work, read
+    def __init__(self, work: Lane, read: Lane) -> None:
+        self._work, self._read = work, read
 
     async def known(self, keys: Sequence[Key]) -> dict[Key, Known]:
         """What is known of these bookings; one that is not has version 0."""
@@ -52,20 +34,6 @@ class Decisions:
         ]
         found = {row["n"]: known_row(keys[row["n"]], row) for row in await tx.fetch("known_bookings", rows)}
         return [found.get(n, Known(key)) for n, key in enumerate(keys)]
-
-    async def people(self, asked: Sequence[tuple[str | None, int | None]], now: datetime) -> list[People]:
-        """The clients behind (phone, company_id) pairs, in that order."""
-        return await self._read.submit(self._people, [(phone, company or 0, now) for phone, company in asked])
-
-    async def _people(self, tx: Tx, asked: list[tuple[str | None, int, datetime]]) -> list[People]:
-        rows = [{"n": n, "phone": phone, "company_id": company} for n, (phone, company, _) in enumerate(asked) if phone]
-        if not rows:
-            return [People(Contact()) for _ in asked]
-        now = asked[0][2]
-        found: dict[int, list[Any]] = {}
-        for row in await tx.fetch("known_people", rows, since=now - _LATELY):
-            found.setdefault(row["n"], []).append(row)
-        return [_person(phone, found.get(n, []), now) for n, (phone, _, _) in enumerate(asked)]
 
     async def save(self, decisions: Sequence[Decision]) -> list[Saved]:
         """Write decisions, each whole or not at all."""
@@ -124,6 +92,11 @@ class Decisions:
         numbers = {row["notification_id"]: row["id"] for row in written} if added else {}
         return [Saved(ok, _number(decision, numbers)) for decision, ok in zip(decisions, won, strict=True)]
 
+    async def note(self, lines: Sequence[JournalLine]) -> None:
+        """Add to the stories of events what is no decision: a repeat, a recorder that broke."""
+        if lines:
+            await self._work.run("add_journal", rows=journal_values(lines))
+
     async def _save_bookings(self, tx: Tx, decisions: list[Decision]) -> list[bool]:
         changed = [decision for decision in decisions if decision.state is not None]
         if not changed:
@@ -131,15 +104,6 @@ class Decisions:
         rows = [_state_values(decision.state, decision.at) for decision in changed if decision.state is not None]
         saved = {Key(row["source"], row["company_id"], row["record_id"]) for row in await tx.fetch("save_bookings", rows)}
         return [decision.state is None or decision.state.key in saved for decision in decisions]
-
-
-def _person(phone: str | None, rows: list[Any], now: datetime) -> People:
-    sent = tuple(at for row in rows if (at := when(row["sent_at"])))
-    wrote = tuple((at, row["wrote_to"], row["company_id"]) for row in rows if (at := when(row["wrote_at"])))
-    opted = max((at for row in rows if (at := when(row["opted_out_at"]))), default=None)
-    winners = [(at, row["won_channel"]) for row in rows if (at := when(row["won_at"])) and now - at <= _WON_FOR]
-    last = max((at for at, _, _ in wrote), default=None)
-    return People(Contact(phone, last, opted, sent), max(winners)[1] if winners else None, wrote)
 
 
 def _state_values(state: Known, at: datetime) -> dict[str, Any]:
@@ -161,30 +125,3 @@ def _state_values(state: Known, at: datetime) -> dict[str, Any]:
 
 def _number(decision: Decision, numbers: dict[str, int]) -> int:
     return numbers.get(decision.notification.notification_id, 0) if decision.notification is not None else 0
-
-
-def notification_values(row: Notification, lease: Lease | None = None) -> dict[str, Any]:
-    """A new row's columns. `lease`: it is taken up as it is written."""
-    values = {name: getattr(row, name) for name in _COLUMNS}
-    if lease is not None:
-        values |= {"lease_owner": lease.owner, "lease_token": lease.token, "lease_until": lease.until, "claims": 1}
-    else:
-        values["claims"] = 0
-    values["told"], values["known_before"] = write_booking(row.told), write_booking(row.known_before)
-    return values
-
-
-_COLUMNS = (
-    "notification_id", "step", "round", "event_id", "source", "company_id", "record_id", "phone", "client_name", "notification_type", "channel", "transport",
-    "account", "message", "status", "reference", "error", "rule", "is_test", "revision", "body", "attempts", "due_at", "turn_at", "deadline_at",
-    "created_at", "sent_at",
-)  # fmt: skip
-
-
-def journal_values(lines: Iterable[JournalLine]) -> list[dict[str, Any]]:
-    return [msgspec.structs.asdict(line) for line in lines]
-
-
-async def add_journal(tx: Tx, lines: Sequence[JournalLine]) -> None:
-    if lines:
-        await tx.fetch("add_journal", journal_values(lines))

@@ -1,4 +1,4 @@
-"""Step two, deliver: claim messages, mark them as being sent, write what became of them, and match what gateways report."""
+"""Step two, deliver: claim messages that are due, mark them as being sent, write what became of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 from msgspec import Struct
 
 from core.model import Booking
-from core.store.decisions import add_journal, journal_values, notification_values
-from core.store.engine import Engine
 from core.store.lane import Lane
-from core.store.rows import Finish, JournalLine, Key, Notification, Onwards, notification_row, read_booking, write_booking
+from core.store.rows import (
+    Finish,
+    Key,
+    Notification,
+    journal_values,
+    notification_row,
+    notification_values,
+    read_booking,
+    write_booking,
+)
 from core.store.tx import Tx, one_statement, statement
 from core.store.values import LONG_AGO, when
 
@@ -25,27 +32,9 @@ class State(Struct, frozen=True):
     revision: int = 0
 
 
-class Report(Struct, frozen=True):
-    """One delivery status to be matched: by the gateway's id, by our reference, or by phone and text where both are unknown.
-
-    `others` are accounts that it may be about as well.
-    """
-
-    transport: str
-    account: int
-    status: str
-    at: datetime
-    provider_id: str | None = None
-    reference: str | None = None
-    phone: str | None = None
-    reason: str | None = None
-    text: str | None = None
-    others: tuple[int, ...] = ()
-
-
 class Deliveries:
-    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
-        self._engine, self._work, self._read = engine, work, read
+    def __init__(self, work: Lane, read: Lane) -> None:
+        self._work, self._read = work, read
 
     async def claim(
         self, owner: str, token: int, now: datetime, lease: timedelta, most: int, busy: Sequence[tuple[str, int]]
@@ -82,15 +71,6 @@ class Deliveries:
             for row in (await tx.fetch("known_states", rows) if rows else [])
         }
         return [found.get(n, State()) for n in range(len(keys))]
-
-    async def bindings(self, asked: Sequence[tuple[str | None, str | None, int]]) -> list[str | None]:
-        """The bound chat of each (phone, transport, account); the latest where there are several."""
-        rows = [{"n": n, "phone": p, "transport": t, "account": a} for n, (p, t, a) in enumerate(asked) if p and t]
-        found = await self._read.submit(self._bindings, [rows]) if rows else [{}]
-        return [found[0].get(n) for n in range(len(asked))]
-
-    async def _bindings(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[dict[int, str]]:
-        return [{row["n"]: row["binding"] for row in await tx.fetch("known_bindings", rows)} for rows in batches]
 
     async def mark_sending(
         self, rows: Sequence[tuple[Notification, str, Booking | None, Booking | None]], now: datetime, lease: timedelta
@@ -169,11 +149,6 @@ class Deliveries:
             answers.append(ends)
         return answers
 
-    async def due_fallbacks(self, now: datetime) -> list[Notification]:
-        """Messages accepted or unclear and not delivered in time; `go_on` ends their watch."""
-        found = await self._read.submit(statement("due_fallbacks"), [{"now": now}])
-        return [notification_row(row) for row in found[0]]
-
     async def kin(self, numbers: Sequence[str]) -> dict[str, list[Notification]]:
         """The same message on all its channels, by `notification_id`."""
         if not numbers:
@@ -187,41 +162,13 @@ class Deliveries:
     async def _kin(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[list[Notification]]:
         return [[notification_row(row) for row in await tx.fetch("siblings", rows)] for rows in batches]
 
-    async def go_on(self, following: Sequence[Onwards]) -> list[bool]:
-        """End the watch on these messages and add the next ones; `False` where a delivery, a later step or something newer is known by now."""
-        return await self._work.submit(self._go_on, list(following))
+    async def add(self, rows: Sequence[Notification]) -> None:
+        """New messages that no event asks for."""
+        await self._work.submit(self._add, list(rows))
 
-    async def _go_on(self, tx: Tx, following: list[Onwards]) -> list[bool]:
-        rows = [{"id": entry.row.id, "error": None if entry.next else entry.reason} for entry in following]
-        may = {row["id"] for row in await tx.fetch("go_on", rows)}
-        kept = [entry for entry in following if entry.row.id in may]
-        if over := [{"id": entry.row.id} for entry in following if entry.row.id not in may]:
-            await tx.fetch("end_watch", over)
-        if added := [notification_values(entry.next) for entry in kept if entry.next is not None]:
-            await tx.fetch("add_notifications", added)
-        await add_journal(tx, [entry.journal for entry in kept])
-        return [entry.row.id in may for entry in following]
-
-    async def add(self, rows: Sequence[Notification], journal: Sequence[JournalLine] = ()) -> None:
-        """The same messages on their next channels."""
-        await self._work.submit(self._add, [(list(rows), list(journal))])
-
-    async def _add(self, tx: Tx, asked: list[Any]) -> list[None]:
-        for rows, journal in asked:
-            if rows:
-                await tx.fetch("add_notifications", [notification_values(row) for row in rows])
-            await add_journal(tx, journal)
-        return [None] * len(asked)
-
-    async def due_checks(self, now: datetime) -> list[Notification]:
-        found = await self._work.submit(statement("due_checks"), [{"now": now}])
-        return [notification_row(row) for row in found[0]]
-
-    async def check_again(self, rows: Sequence[tuple[int, datetime]]) -> None:
-        await self._work.submit(self._check_again, [[{"id": number, "check_at": at} for number, at in rows]])
-
-    async def _check_again(self, tx: Tx, batches: list[list[dict[str, Any]]]) -> list[Any]:
-        return [await tx.fetch("check_again", rows) for rows in batches]
+    async def _add(self, tx: Tx, rows: list[Notification]) -> list[None]:
+        await tx.fetch("add_notifications", [notification_values(row) for row in rows])
+        return [None] * len(rows)
 
     async def next_due(self, now: datetime) -> datetime | None:
         """When the next message, fallback or check is due."""
@@ -244,26 +191,6 @@ class Deliveries:
 
     async def release(self, owner: str) -> None:
         await self._work.submit(statement("release_notifications"), [{"owner": owner}])
-
-    async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> bool:
-        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead.
-
-        False where it is unknown and nobody says whose it is.
-        """
-        return bool((await self._work.submit(self._told, [(source, company, record, now, reason)]))[0])
-
-    async def _told(self, tx: Tx, asked: list[Any]) -> list[bool]:
-        marked = []
-        for source, company, record, now, reason in asked:
-            rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
-            for row in rows:
-                await tx.fetch(
-                    "withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now
-                )
-            if not rows and company:
-                await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
-            marked.append(bool(rows or company))
-        return marked
 
 
 def _accounts(busy: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:

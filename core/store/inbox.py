@@ -1,4 +1,4 @@
-"""`webhook_events`: store what arrives, claim what is undecided."""
+"""`webhook_events`: store what arrives or was asked for, and how far polls have come; claim what is undecided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from core.failpoint import reach
 from core.model import Received
-from core.store.engine import Engine
 from core.store.lane import Lane
 from core.store.rows import EventRow, event_row
 from core.store.tx import Tx, one_statement, statement
@@ -57,8 +56,8 @@ def _insert_row(event: NewEvent, repeats: int) -> dict[str, Any]:
 class Inbox:
     """Statements on events. Writes go through the lane, so webhooks that arrive together share one transaction."""
 
-    def __init__(self, engine: Engine, intake: Lane, work: Lane, read: Lane) -> None:
-        self._engine, self._intake, self._work, self._read = engine, intake, work, read
+    def __init__(self, intake: Lane, work: Lane, read: Lane) -> None:
+        self._intake, self._work, self._read = intake, work, read
 
     async def receive(self, events: Sequence[NewEvent]) -> list[Stored]:
         """Store; returns after the commit. An event that is known is counted on its row."""
@@ -105,6 +104,13 @@ class Inbox:
         """When the last event of a salon came by itself."""
         found = await self._read.submit(statement("last_webhook"), [{"source": source, "company": company, "polled": POLLED}])
         return when(found[0][0]["at"])
+
+    async def poll_point(self, source: str, company: int) -> datetime | None:
+        found = await self._work.run("poll_point", source=source, company=company)
+        return when(found[0]["since"]) if found else None
+
+    async def set_poll_point(self, source: str, company: int, since: datetime, found: datetime | None) -> None:
+        await self._work.run("set_poll_point", source=source, company=company, since=since, found=found)
 
     async def claim(self, owner: str, token: int, now: datetime, lease: timedelta, most: int) -> list[EventRow]:
         """Take undecided events that are due, and every other undecided event of the same bookings; not what was claimed in vain."""

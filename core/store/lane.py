@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import databases
 
 from core.store import sql
-from core.store.tx import Job, Tx
+from core.store.tx import Job, Row, Tx, statement
 
 if TYPE_CHECKING:
     from core.store.engine import Engine
@@ -71,6 +71,11 @@ class Lane:
         self._rows += len(rows)
         self._wake.set()
         return await done
+
+    async def run(self, name: str, **values: Any) -> list[Row]:
+        """Have the statement `name` run once; its rows."""
+        found = await self.submit(statement(name), [values])
+        return list(found[0])
 
     async def _run(self) -> None:
         while True:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.ids import number_of
-from core.store.engine import Engine
 from core.store.lane import Lane
 from core.store.tx import statement
 from core.store.values import when
@@ -17,8 +16,8 @@ _BATCH = 500  # rows deleted in one transaction, so that nobody waits for the br
 
 
 class Look:
-    def __init__(self, engine: Engine, work: Lane, read: Lane) -> None:
-        self._engine, self._work, self._read = engine, work, read
+    def __init__(self, work: Lane, read: Lane) -> None:
+        self._work, self._read = work, read
         self._bodiless = datetime(1970, 1, 1, tzinfo=UTC)  # up to here no body is left, but of what is undecided
 
     async def ask(self, name: str, **values: Any) -> list[dict[str, Any]]:

@@ -149,7 +149,7 @@ class App:
     async def _moments(self) -> list[datetime]:
         """When the next event, message and status is due."""
         store, now = self._driver.vestnik.run.store, self.now
-        found = (await store.inbox.next_due(now), await store.deliveries.next_due(now), await store.people.next_callback())
+        found = (await store.inbox.next_due(now), await store.deliveries.next_due(now), await store.callbacks.next_due())
         return [at for at in found if at is not None]
 
     async def _due(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 from core.config import build
 from core.model import Sent
 from core.pipeline.decide import Decider
-from core.pipeline.send import LEASE
-from core.store.deliveries import Report
+from core.retry import LEASE
+from core.store.reports import Report
 from core.testing.driver import driven
 from core.worker import Worker
 from tests.conftest import Clock, Driver, body, settings
@@ -211,7 +211,7 @@ def test_a_repeat_while_the_database_goes_away(play: Callable[..., Any], monkeyp
 
     async def story(app: Driver) -> None:
         first = await app.tell(body("record_create_admin"))
-        monkeypatch.setattr(app.vestnik.run.store.deliveries, "add", fail)
+        monkeypatch.setattr(app.vestnik.run.store.decisions, "note", fail)
         again = await app.post(body("record_create_admin"))
         assert (again.status_code, again.json()) == (200, {"success": True, "eventId": first["event_id"]})
         assert [row["repeats"] for row in await app.rows("SELECT repeats FROM webhook_events")] == [1]
@@ -274,7 +274,7 @@ async def told_within_a_lease(app: Driver) -> None:
 
 def test_an_answer_outlives_an_outage(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the gateway said is written once the database is back: the message is sent, not unclear."""
-    monkeypatch.setattr("core.pipeline.send._DATABASE_AWAY", (0, 0, 0))
+    monkeypatch.setattr("core.pipeline.deliver._DATABASE_AWAY", (0, 0, 0))
 
     async def story(app: Driver) -> None:
         deliveries, failures = app.vestnik.run.store.deliveries, [ConnectionError(), ConnectionError()]
@@ -301,7 +301,7 @@ def open_request(app: Driver, worker: Worker, monkeypatch: pytest.MonkeyPatch) -
         await answered.wait()
         return Sent("id7")
 
-    monkeypatch.setattr(worker.sender, "_send", send)
+    monkeypatch.setattr(worker.sender.transports, "ask", send)
     return answered
 
 
@@ -337,14 +337,14 @@ def test_an_answer_after_all(play: Callable[..., Any], monkeypatch: pytest.Monke
         answered = open_request(app, worker, monkeypatch)
         await until_open(app)
         app.clock.now += 2 * LEASE
-        await store.deliveries.lapse(app.clock(), worker.sender.judge.lapsed, {})
+        await store.deliveries.lapse(app.clock(), worker.sender.fate.lapsed, {})
         assert [row["status"] for row in await app.messages()] == ["unclear"]
         (before,) = await app.rows("SELECT announced, revision FROM appointments_cache")
         answered.set()
         await worker.sender.finish()
         assert [(row["status"], row["provider_message_id"]) for row in await app.messages()] == [("sent", "id7")]
         assert await app.rows("SELECT announced, revision FROM appointments_cache") == [before]
-        await store.people.report([Report("console", 0, "delivered", app.clock(), provider_id="id7")])
+        await store.reports.match([Report("console", 0, "delivered", app.clock(), provider_id="id7")])
         assert [row["status"] for row in await app.messages()] == ["delivered"]
 
     play(story)

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import core.app
 import core.endpoints.webhooks
 import core.pipeline.decide
-import core.pipeline.send
+import core.pipeline.deliver
 import core.store.inbox
 from core import config as configuration
 from core import hooks as plugin_hooks
@@ -31,7 +31,7 @@ from tests.conftest import NOON, Clock, Driver, body, fresh_postgres
 from tests.torture.scripted import Script
 
 MOSCOW = timezone(timedelta(hours=3))
-PLACES = (core.app, core.endpoints.webhooks, core.pipeline.decide, core.pipeline.send, core.store.inbox)
+PLACES = (core.app, core.endpoints.webhooks, core.pipeline.decide, core.pipeline.deliver, core.store.inbox)
 LAPSED = timedelta(seconds=25)
 GOOD = ("sent", "delivered", "read", "unclear")
 LIVE = (*GOOD, "pending", "sending", "withheld")

@@ -7,18 +7,6 @@ LEFT JOIN appointments_cache a ON a.source = r.source AND a.company_id = r.compa
 LEFT JOIN booking_notifications n ON n.source = r.source AND n.company_id = r.company_id AND n.record_id = r.record_id
      AND n.status IN ('pending', 'sending')
 
--- known_people --
--- What is known of clients, a row for each thing: what they said, and when they were last sent something.
-SELECT r.n, c.company_id, c.wrote_at, c.wrote_to, c.opted_out_at, c.won_channel, c.won_at, NULL AS sent_at
-FROM @rows r(n int, phone text, company_id bigint)
-JOIN contacts c ON c.phone = r.phone AND c.company_id IN (0, r.company_id)
-UNION ALL
-SELECT r.n, NULL, NULL, NULL, NULL, NULL, NULL, n.sent_at
-FROM @rows r(n int, phone text, company_id bigint)
-JOIN booking_notifications n ON n.phone = r.phone AND n.sent_at > :since
-WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step + 0 = 0 AND n.source <> 'vestnik'
-ORDER BY sent_at
-
 -- save_bookings --
 -- Only over the version that was read, and not while a request about the booking is open: who comes second decides again.
 INSERT INTO appointments_cache (source, company_id, record_id, external_id, visit_id, client_name, client_phone, visit_at, services, staff,

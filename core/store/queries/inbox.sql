@@ -106,3 +106,10 @@ SELECT event_type, payload, company_id, record_id, external_id, is_test FROM web
 -- last_webhook --
 SELECT MAX(created_at) AS at FROM webhook_events
 WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_id IS NULL OR transport_id <> :polled)
+
+-- poll_point --
+SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
+
+-- set_poll_point --
+INSERT INTO poll_points (source, company_id, since, found_at) VALUES (:source, :company, :since, :found)
+ON CONFLICT (source, company_id) DO UPDATE SET since = excluded.since, found_at = COALESCE(excluded.found_at, poll_points.found_at)

@@ -34,7 +34,7 @@ GROUP BY source, reason
 UNION ALL
 SELECT stage, plugin, reason, COUNT(*), MAX(at), MAX(event_id) FROM journal
 WHERE at >= :since AND ((stage = 'send' AND (reason LIKE 'the transport broke: %' OR reason LIKE 'send.% answered %'))
-                        OR (stage = 'record' AND verdict = 'broken'))
+                        OR (stage IN ('record', 'send') AND verdict = 'broken'))
 GROUP BY stage, plugin, reason
 UNION ALL
 SELECT 'render', NULL, reason, COUNT(*), MAX(at), MAX(event_id) FROM journal

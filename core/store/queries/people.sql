@@ -1,3 +1,21 @@
+-- known_people --
+-- What is known of clients, a row for each thing: what they said, and when they were last sent something.
+SELECT r.n, c.company_id, c.wrote_at, c.wrote_to, c.opted_out_at, c.won_channel, c.won_at, NULL AS sent_at
+FROM @rows r(n int, phone text, company_id bigint)
+JOIN contacts c ON c.phone = r.phone AND c.company_id IN (0, r.company_id)
+UNION ALL
+SELECT r.n, NULL, NULL, NULL, NULL, NULL, NULL, n.sent_at
+FROM @rows r(n int, phone text, company_id bigint)
+JOIN booking_notifications n ON n.phone = r.phone AND n.sent_at > :since
+WHERE n.company_id = r.company_id AND n.status IN ('sent', 'delivered', 'read', 'unclear') AND n.step + 0 = 0 AND n.source <> 'vestnik'
+ORDER BY sent_at
+
+-- known_bindings --
+SELECT r.n, b.binding
+FROM @rows r(n int, phone text, transport text, account bigint)
+JOIN bindings b ON b.phone = r.phone AND b.transport = r.transport AND b.account = r.account
+ORDER BY b.bound_at
+
 -- wrote --
 INSERT INTO contacts (phone, company_id, wrote_at, wrote_to)
 SELECT r.phone, r.company_id, r.at, r.wrote_to FROM @rows r(phone text, company_id bigint, at time, wrote_to text) WHERE TRUE
@@ -43,49 +61,3 @@ DELETE FROM binding_tokens WHERE token = :token AND created_at > :since RETURNIN
 
 -- add_token --
 INSERT INTO binding_tokens (token, phone, created_at) VALUES (:token, :phone, :now) ON CONFLICT (token) DO NOTHING
-
--- store_callback --
-INSERT INTO callbacks (transport, account, payload, items, status, reason, due_at, created_at)
-SELECT r.transport, r.account, r.payload, r.items, r.status, r.reason, r.at, r.at
-FROM @rows r(n int, transport text, account bigint, payload text, items text, status text, reason text, at time)
-ORDER BY r.n
-RETURNING id
-
--- due_callbacks --
-SELECT * FROM callbacks WHERE status IN ('received', 'unmatched') AND due_at <= :now ORDER BY due_at, id LIMIT :most @skip_locked
-
--- close_callbacks --
-UPDATE callbacks SET status = r.status, reason = r.reason, tries = callbacks.tries + 1, due_at = r.due_at
-FROM @rows r(id bigint, status text, reason text, due_at time) WHERE callbacks.id = r.id
-
--- next_callback --
-SELECT MIN(due_at) AS due_at FROM callbacks WHERE status IN ('received', 'unmatched')
-
--- pause --
--- Sends that fail beside one another count as one failure; what a probe finds counts as none.
-INSERT INTO transport_health (transport, account, reason, limited, failures, paused_at, paused_until, updated_at)
-VALUES (:transport, :account, :reason, :limited, :failures, :now, :until, :now)
-ON CONFLICT (transport, account) DO UPDATE SET reason = excluded.reason,
-    limited = excluded.limited AND (transport_health.reason IS NULL OR transport_health.limited),
-    failures = transport_health.failures + CASE WHEN transport_health.paused_until > excluded.updated_at THEN 0 ELSE excluded.failures END,
-    paused_at = COALESCE(transport_health.paused_at, excluded.paused_at), updated_at = excluded.updated_at,
-    paused_until = CASE WHEN transport_health.paused_until > excluded.paused_until THEN transport_health.paused_until ELSE excluded.paused_until END
-
--- works --
-UPDATE transport_health SET reason = NULL, failures = 0, paused_at = NULL, paused_until = NULL, updated_at = :now
-WHERE transport = :transport AND account = :account
-
--- returns --
--- It says that it works. Only a message that it takes proves it: until then the next failure counts on.
-UPDATE transport_health SET reason = NULL, paused_at = NULL, paused_until = NULL, updated_at = :now
-WHERE transport = :transport AND account = :account
-
--- health --
-SELECT * FROM transport_health
-
--- poll_point --
-SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
-
--- set_poll_point --
-INSERT INTO poll_points (source, company_id, since, found_at) VALUES (:source, :company, :since, :found)
-ON CONFLICT (source, company_id) DO UPDATE SET since = excluded.since, found_at = COALESCE(excluded.found_at, poll_points.found_at)

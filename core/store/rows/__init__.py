@@ -3,7 +3,7 @@
 from core.store.rows.booking import Key, Known, OpenMessage, known_row, read_booking, write_booking
 from core.store.rows.event import EventEnd, EventRow, JournalLine, event_row
 from core.store.rows.notification import OURS, Notification, notification_row
-from core.store.rows.writes import Decision, Finish, Lease, Onwards
+from core.store.rows.writes import Decision, Finish, Lease, Onwards, journal_values, notification_values
 
 __all__ = [
     "OURS",
@@ -19,8 +19,10 @@ __all__ = [
     "Onwards",
     "OpenMessage",
     "event_row",
+    "journal_values",
     "known_row",
     "notification_row",
+    "notification_values",
     "read_booking",
     "write_booking",
 ]

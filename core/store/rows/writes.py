@@ -1,12 +1,16 @@
-"""What the pipeline asks the store to write in one transaction: a decision, the end of an attempt, the next channel."""
+"""What the pipeline asks the store to write in one transaction: a decision, the end of an attempt, the next channel; and
+the columns of what is new."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from core.store.rows.booking import Known
+from core.store.rows.booking import Known, write_booking
 from core.store.rows.event import EventEnd, JournalLine
 from core.store.rows.notification import Notification
 
@@ -63,3 +67,25 @@ class Finish(Struct, frozen=True, kw_only=True):
     next: Notification | None = None  # the same message on the next channel
     event: tuple[str, str | None, str | None] | None = None  # (status, rule, reason) of its event, where that changes
     journal: tuple[JournalLine, ...] = ()
+
+
+def notification_values(row: Notification, lease: Lease | None = None) -> dict[str, Any]:
+    """A new row's columns. `lease`: it is taken up as it is written."""
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    if lease is not None:
+        values |= {"lease_owner": lease.owner, "lease_token": lease.token, "lease_until": lease.until, "claims": 1}
+    else:
+        values["claims"] = 0
+    values["told"], values["known_before"] = write_booking(row.told), write_booking(row.known_before)
+    return values
+
+
+_COLUMNS = (
+    "notification_id", "step", "round", "event_id", "source", "company_id", "record_id", "phone", "client_name", "notification_type", "channel", "transport",
+    "account", "message", "status", "reference", "error", "rule", "is_test", "revision", "body", "attempts", "due_at", "turn_at", "deadline_at",
+    "created_at", "sent_at",
+)  # fmt: skip
+
+
+def journal_values(lines: Iterable[JournalLine]) -> list[dict[str, Any]]:
+    return [msgspec.structs.asdict(line) for line in lines]

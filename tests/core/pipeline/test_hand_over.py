@@ -32,7 +32,7 @@ def test_with_a_free_slot_it_is_written_as_being_sent(play: Callable[..., Any], 
 
     async def story(app: Driver) -> None:
         run, before = app.vestnik.run, []
-        send = app.vestnik.worker.sender._send
+        send = app.vestnik.worker.sender.transports.ask
 
         async def seen(leaving: Any) -> Any:
             before.extend(await app.messages())
@@ -41,7 +41,7 @@ def test_with_a_free_slot_it_is_written_as_being_sent(play: Callable[..., Any], 
         async def never(*_: object) -> list[bool]:
             raise AssertionError("it is marked already")
 
-        monkeypatch.setattr(app.vestnik.worker.sender, "_send", seen)
+        monkeypatch.setattr(app.vestnik.worker.sender.transports, "ask", seen)
         monkeypatch.setattr(run.store.deliveries, "mark_sending", never)
         await app.tell(body("record_create_discount50"))
         (open_,) = before
@@ -113,13 +113,13 @@ def test_what_finds_no_slot_waits_for_its_turn(play: Callable[..., Any], monkeyp
         for number in range(40):
             await app.post(body("record_create_discount50", id=5_000 + number, resource_id=5_000 + number))
         worker, handed = app.vestnik.worker, []
-        take = worker.sender.take
+        take = worker.sender.hand_over.take
 
         def counted(given: Sequence[Any]) -> None:
             handed.extend(given)
             take(given)
 
-        monkeypatch.setattr(worker.sender, "take", counted)
+        monkeypatch.setattr(worker.sender.hand_over, "take", counted)
         await worker.decider.step()
         assert (len(await app.messages()), len(handed)) == (40, 2)  # the console takes one at once, and one may stand behind it
         await app.settle()
@@ -132,12 +132,12 @@ def test_who_stops_takes_nothing_over(play: Callable[..., Any]) -> None:
     """While we stop, nothing is handed over: the message is written without a lease, and whoever runs next sends it."""
 
     async def story(app: Driver) -> None:
-        app.vestnik.worker.sender.stopping = True
+        app.vestnik.worker.sender.slots.closed = True
         await app.post(body("record_create_discount50"))
         await app.vestnik.worker.decider.step()
         (row,) = await app.messages()
         assert (row["status"], row["lease_owner"]) == ("pending", None)
-        app.vestnik.worker.sender.stopping = False
+        app.vestnik.worker.sender.slots.closed = False
         app.clock.now += timedelta(seconds=1)
         await app.settle()
         assert [row["status"] for row in await app.messages()] == ["sent"]

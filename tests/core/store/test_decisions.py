@@ -226,7 +226,7 @@ def test_two_workers_share_one_postgres(postgres_url: str, tmp_path: Path, monke
     from tests.conftest import fresh_postgres
 
     monkeypatch.setattr("core.pipeline.decide._BATCH", 10)
-    monkeypatch.setattr("core.pipeline.send._BATCH", 10)
+    monkeypatch.setattr("core.pipeline.deliver._BATCH", 10)
     url = asyncio.run(fresh_postgres(postgres_url))
     found = configuration.build(settings(url), tmp_path / "config.toml", {})
     sent: list[tuple[int, str]] = []
@@ -236,7 +236,7 @@ def test_two_workers_share_one_postgres(postgres_url: str, tmp_path: Path, monke
         stores = [await open_store(url, tmp_path) for _ in range(2)]
         workers = [Worker(Runtime(found, plugin_hooks.load(found), store, clock)) for store in stores]
         for n, worker in enumerate(workers):
-            worker.sender._send = sending(n)  # type: ignore[method-assign]
+            worker.sender.transports.ask = sending(n)  # type: ignore[method-assign]
         hooks = workers[0].run.hooks
         plugin = hooks.get("source", "yclients")
         assert plugin is not None

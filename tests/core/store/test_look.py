@@ -121,7 +121,7 @@ def test_erase_leaves_no_trace_of_a_phone(database_url: str) -> None:
             )
             await store.people.wrote(phone, KEY.company_id, NOW)
             await store.people.bind("telegram", 0, f"chat{n}", phone, None, NOW)
-            await store.people.store_callbacks(
+            await store.callbacks.add(
                 [{"transport": "console", "account": 0, "payload": f'{{"chat": "{phone[1:]}@c.us"}}', "items": "[]", "status": "processed",
                   "reason": None, "at": NOW}]
             )  # fmt: skip

@@ -125,7 +125,7 @@ def test_what_clients_said_outlives_the_new_key(database_url: str) -> None:
         await engine.disconnect()
 
     async def now(store: Store) -> Any:
-        return [await store.decisions.people([(phone, 1)], NOW) for phone in ("+79000000088", "+79000000099")]
+        return [await store.people.known([(phone, 1)], NOW) for phone in ("+79000000088", "+79000000099")]
 
     asyncio.run(old())
     for (person,), (elsewhere, there) in zip(keep(database_url, now), ((None, NOW), (NOW, NOW)), strict=True):
