@@ -45,7 +45,7 @@ from core.model import (
 from core.phones import mask, parse_phone
 from core.plugin import Settings, answer, digest
 from core.proof import prove, prove_hmac, same_hmac, same_jwt, same_secret
-from core.units import Duration, WallTime
+from core.units import Duration, Needed, WallTime
 
 __all__ = [
     "Address",
@@ -68,6 +68,7 @@ __all__ = [
     "InboundMessage",
     "Later",
     "Message",
+    "Needed",
     "Notice",
     "Outcome",
     "Received",

@@ -12,12 +12,14 @@ from random import Random
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from core import hooks as plugin_hooks
 from core.config import Configuration
 from core.endpoints import routes
+from core.endpoints.requests import nowhere
 from core.endpoints.webhooks import webhook
 from core.errors import StoreError, VestnikError
 from core.failpoint import reach
@@ -130,10 +132,15 @@ class Vestnik:
 
 
 class _App(Starlette):
-    """A POST to a source's own address goes straight to its endpoint: routing and middleware cost as much as taking the event in."""
+    """A POST to a source's own address goes straight to its endpoint: routing and middleware cost as much as taking the event in.
+
+    A slash too many is not redirected: a booking system follows no redirect and sends nothing twice, so its event would be lost.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         vestnik = self.state.vestnik
+        if scope["type"] == "http" and (scope["path"].endswith("/") or "//" in scope["path"]):
+            scope["path"] = "/" + "/".join(filter(None, scope["path"].split("/")))
         source = vestnik.short_way.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if source is None:
             await super().__call__(scope, receive, send)
@@ -170,7 +177,7 @@ def create_app(
         finally:
             await vestnik.stop()
 
-    app = _App(routes=routes(vestnik), lifespan=lifespan)
+    app = _App(routes=routes(vestnik), lifespan=lifespan, exception_handlers={HTTPException: nowhere})
     app.state.vestnik = vestnik
     return app
 

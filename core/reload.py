@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from core import config as configuration
+from core import demands, limits
 from core import hooks as plugin_hooks
-from core import limits
 from core.config import Configuration
 from core.errors import ConfigError, VestnikError, in_words
 from core.hooks import Hooks, Plugin
@@ -125,6 +125,7 @@ class Reloader:
         if not any(config.tables.values()):  # a file that somebody is about to write looks like this
             raise ConfigError(f"{self.path}: names no plugin; write the tables back")
         hooks = limits.WATCH.call(_LOAD_WITHIN, plugin_hooks.load, config, running)
+        demands.check(config, hooks)
         self._check(config, hooks)
         config, later = _as_started(config, before)
         self._check(config, hooks)

@@ -11,6 +11,11 @@ from core.hooks import Hooks
 from core.pipeline import route
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_WORK = (
+    ("source", "normalize", "nothing arrives"),
+    ("render", "render", "no text is written"),
+    ("send", "send", "nothing leaves"),
+)
 _WISHED = Route().channels
 
 
@@ -21,7 +26,7 @@ def review(config: Configuration, hooks: Hooks) -> list[str]:
 
 def ways(config: Configuration, hooks: Hooks) -> list[str]:
     """The part of it that concerns whoever sends."""
-    return [*_channels(config, hooks), *_bots(hooks), *_alerts(config, hooks)]
+    return [*_idle(hooks), *_channels(config, hooks), *_bots(hooks), *_alerts(config, hooks)]
 
 
 def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
@@ -40,10 +45,21 @@ def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
     return sentences
 
 
+def _idle(hooks: Hooks) -> Iterator[str]:
+    """A stage without a plugin: it starts, and nobody is told anything."""
+    for stage, hook, lack in _WORK:
+        if not any(hook in plugin.calls for plugin in hooks.stage(stage)):
+            yield f"no plugin of `{stage}` is switched on that has `{hook}`, so {lack}; `vestnik plugins` lists what there is"
+
+
 def _channels(config: Configuration, hooks: Hooks) -> Iterator[str]:
     """A name that is no channel is a mistake; a channel that nothing carries is passed over."""
     known = {*discovery.channels()} | {name for company in _companies(config) for name in route.carried(hooks, company)}
     for place, company, names in _named(config):
+        if not names and place.endswith("route] channels"):
+            raise ConfigError(
+                f"{config.path} {place}: the list is empty, so no message could leave; there are: {', '.join(sorted(known))}"
+            )
         unknown = [name for name in names if name not in known]
         if unknown and not _private_off(config):
             raise ConfigError(f"{config.path} {place}: `{unknown[0]}` is no channel{near(unknown[0], known)}")

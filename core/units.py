@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from msgspec import Meta
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 100 * 365.25 * 86400  # seconds: what is counted from now must still be a date
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+
+
+# A key that must not be left out or empty while the plugin is on: `token: Needed = ""`. It is text; `check` and the start refuse.
+Needed = Annotated[str, Meta(extra={"needed": True})]
 
 
 class Duration(timedelta):
@@ -23,6 +30,8 @@ class Duration(timedelta):
             seconds, at = seconds + float(found[1]) * UNITS[found[2]], found.end()
         if not text.strip() or at != len(text):
             raise ValueError(f'`{text}` is not a duration: write it as "20s", "10m", "24h" or "90d"')
+        if seconds > _LONGEST:
+            raise ValueError(f"`{text}` is longer than a hundred years; write a shorter one")
         return super().__new__(cls, seconds=seconds)
 
     def __reduce__(self) -> tuple[Any, ...]:

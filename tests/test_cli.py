@@ -124,7 +124,7 @@ MISTAKES = [
     ),
     (
         "[filter.stale]",
-        "config.toml: is not TOML: cannot declare ('filter', 'stale') twice (at line 15, column 14); mend that line",
+        "config.toml: is not TOML: cannot declare ('filter', 'stale') twice (at line 15, column 14); [filter.stale] stands twice; make one table of the two",
     ),
     (
         "[send.waha]",
@@ -132,12 +132,16 @@ MISTAKES = [
         'say which one under [route]: transport.whatsapp = "console", or switch one off',
     ),
     (
+        "[send.telegram]",
+        'config.toml [send.telegram] token: missing; write it in, as token = { env = "NAME" } if it is secret, or switch the table off with `enabled = false`',
+    ),
+    (
         '[filter.only_phones]\nphones = ["12"]',
         "config.toml [filter.only_phones] phones: `12` is no phone number; write it as +79000000088",
     ),
     (
         '[database]\nurl = "mysql://localhost/x"',
-        "[database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db",
+        "config.toml [database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db",
     ),
 ]
 
@@ -207,6 +211,28 @@ def test_check_says_what_is_on(tmp_path: Path) -> None:
         "warning: [source.yclients] has no secret: whoever knows the address can post events\n",
     )
     assert not (tmp_path / "vestnik.db").exists()
+
+
+def test_a_database_in_no_folder(tmp_path: Path) -> None:
+    """`check` sees it, and `serve` says the same without a traceback."""
+    written(tmp_path, PLAIN + '[database]\nurl = "sqlite:///no/such/v.db"\n')
+    for command in ("check", "serve"):
+        code, out, err = vestnik(tmp_path, command)
+        sentence = f"config.toml [database] url: there is no folder {tmp_path}/no/such; make it, or mend the url\n"
+        assert (code, out, err.endswith(sentence), "Traceback" in err) == (1, "", True, False)
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The last line says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        written(tmp_path, PLAIN.replace("[server]", f"[server]\nport = {port}"))
+        code, _, err = vestnik(tmp_path, "serve")
+    sentence = (
+        f"config.toml [server] host, port: cannot listen at 127.0.0.1:{port}; "
+        "end the other program that has the port, or name another one, and a host of this machine"
+    )
+    assert (code, err.splitlines()[-1]) == (1, sentence)
 
 
 def test_check_with_none_written(tmp_path: Path) -> None:
@@ -370,7 +396,7 @@ def test_schema_of_another_database(tmp_path: Path) -> None:
     code, _, err = vestnik(tmp_path, "schema", "mysql")
     assert (code, err) == (
         1,
-        "[database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db\n",
+        "config.toml [database] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db\n",
     )
 
 
@@ -392,7 +418,7 @@ def test_send_test(tmp_path: Path) -> None:
     wrong = '--wait: `soon` is not a duration: write it as "20s", "10m", "24h" or "90d"\n'
     assert vestnik(tmp_path, "send-test", "+79000000088", "--wait", "soon") == (1, "", wrong)
     code, _, err = vestnik(tmp_path, "send-test", "+79000000088", "--channel", "pigeon")
-    assert (code, err) == (1, "[route] channels: no transport carries pigeon; switch one on in config.toml\n")
+    assert (code, err) == (1, "config.toml [route] channels: no transport carries pigeon; switch one on\n")
 
 
 def test_nothing_is_there_yet(tmp_path: Path) -> None:

@@ -71,6 +71,37 @@ def test_both_addresses_take_the_webhook(play: Play, path: str) -> None:
     play(story)
 
 
+@pytest.mark.parametrize("path", ["/webhook/yclients/", "/webhook/yclients/events/", "//webhook//yclients"])
+def test_a_slash_too_many_loses_nothing(play: Play, path: str) -> None:
+    """YCLIENTS follows no redirect and sends nothing twice: the event is taken all the same, and only with the secret."""
+
+    async def story(app: Driver) -> None:
+        raw = json.dumps(body("record_create_discount50")).encode()
+        url = f"http://vestnik{path}"  # whole: httpx would take "//webhook" for a host
+        assert (await app.http.post(url, content=raw)).status_code == 401
+        assert (await app.http.post(f"{url}?secret={SECRET}", content=raw)).status_code == 200
+        await app.settle()
+        assert await app.texts() == [CREATED]
+        assert (await app.http.get(url)).status_code == 200
+
+    play(story, source={"yclients": {"secret": SECRET}})
+
+
+def test_an_address_that_is_none_says_so(play: Play) -> None:
+    """A wrong address or method is answered with a sentence."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.post({}, "/webhooks/yclients")
+        sentence = "there is nothing at /webhooks/yclients; docs/http.md lists what there is"
+        assert (answered.status_code, answered.json()) == (404, {"success": False, "error": sentence})
+        answered = await app.http.put("/webhook/yclients")
+        sentence = "/webhook/yclients takes GET, POST, not PUT"
+        assert (answered.status_code, answered.json()) == (405, {"success": False, "error": sentence})
+        assert set(answered.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+    play(story)
+
+
 def test_a_browser_gets_a_sentence(play: Play) -> None:
     """People open the address in a browser; nothing is stored."""
 
@@ -486,6 +517,7 @@ def test_own_comment_answers_the_rule(play: Play) -> None:
     [
         ({"eventType": "record.updated"}, "📝 *Ваша запись изменена*"),
         ({"eventType": "record.deleted"}, "❌ *Ваша запись отменена*"),
+        ({"eventType": None, "phone": 79000000088.0, "cost": "1 000", "first_cost": "2000,00"}, "✅ *Вы записаны!*"),
         ({"phone": 89000000088, "cost": "1000", "first_cost": "2000.0", "companyId": "962302"}, "✅ *Вы записаны!*"),
     ],
 )
@@ -496,6 +528,8 @@ def test_other_tests(play: Play, change: dict[str, Any], heading: str) -> None:
         said = (await app.post({**FLAT, **change}, "/webhook/yclients/test", headers=BEARER)).json()
         assert said["status"] == "sent", said
         assert said["message"].splitlines()[0] == heading
+        if "cost" in change:
+            assert "💰 Стоимость: ~2000 руб~ 1000 руб (скидка 50%)" in said["message"].splitlines()
 
     play(story)
 
@@ -582,7 +616,7 @@ def test_told_after_the_webhook(play: Play) -> None:
     async def story(app: Driver) -> None:
         key = (await app.post(body("record_create_discount50"))).json()["eventId"]
         await app.settle(1)
-        answered = await app.http.post("/activity", json={"record_id": 1213336367, "told": True}, headers=BEARER)
+        answered = await app.http.post("/activity", json={"record_id": "1213336367", "told": True}, headers=BEARER)
         assert (answered.status_code, answered.json()) == (200, {"success": True})
         await app.settle(60)
         assert await app.texts() == []

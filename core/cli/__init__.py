@@ -29,17 +29,23 @@ def main() -> None:
     except VestnikError as error:
         if debug:
             raise
-        typer.secho(str(error), fg="red", err=True)
+        text = str(error)
+        typer.secho(f"{_config_file()} {text}" if text.startswith("[") else text, fg="red", err=True)
         sys.exit(1)
+
+
+def _config_file() -> Path:
+    """Before the arguments are parsed, or after they were in vain."""
+    if "--config" in sys.argv[:-1]:
+        return Path(sys.argv[sys.argv.index("--config") + 1])
+    given = [argument.partition("=")[2] for argument in sys.argv if argument.startswith("--config=")]
+    return Path(given[-1] if given else os.environ.get("VESTNIK_CONFIG", DEFAULT))
 
 
 def _add_commands() -> None:
     """Commands that plugins add; a broken configuration is reported by the command itself."""
-    path = Path(os.environ.get("VESTNIK_CONFIG", DEFAULT))
-    if "--config" in sys.argv[:-1]:
-        path = Path(sys.argv[sys.argv.index("--config") + 1])
     try:
-        _, hooks = loaded(path)
+        _, hooks = loaded(_config_file())
     except VestnikError:
         return
     for plugin in hooks.plugins:

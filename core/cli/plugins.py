@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from core import demands
 from core import hooks as plugin_hooks
 from core.cli import catalogue
 from core.cli.frame import DEFAULT, ConfigFile, cli, loaded, out, warn, with_store
@@ -36,6 +37,7 @@ def check(config: ConfigFile = DEFAULT) -> None:
     from core.review import review
 
     found, hooks = loaded(config)
+    demands.check(found, hooks)
     absolute(found.database.url, found.folder)
     asyncio.run(plugin_hooks.start(hooks))
     warn(review(found, hooks))

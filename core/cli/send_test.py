@@ -71,7 +71,7 @@ class SendTest:
             if channel in (None, hop.channel.name):
                 return hop
         carried = channel or "any of them"
-        raise VestnikError(f"[route] channels: no transport carries {carried}; switch one on in {self.config.path.name}")
+        raise VestnikError(f"[route] channels: no transport carries {carried}; switch one on")
 
     async def _probe(self, http: httpx.AsyncClient) -> None:
         if "probe" not in self.plugin.calls:

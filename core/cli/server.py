@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from core import collector, log
+from core import collector, demands, log
 from core import hooks as plugin_hooks
 from core.cli.frame import DEFAULT, ConfigFile, cli, loaded, out, warn
+from core.errors import ConfigError
 from core.runtime import Runtime
 from core.store import open_store
 
@@ -34,6 +35,7 @@ def serve(
 
     found, hooks = loaded(config)
     log.set_up()
+    demands.check(found, hooks)
     app = create_app(found, hooks, with_worker=worker, follow=True)
     warn(app.state.vestnik.warnings)
     server = make_server(app, found.server.host, found.server.port)
@@ -42,7 +44,9 @@ def serve(
     try:
         server.run()
     except SystemExit:
-        raise app.state.vestnik.problem or typer.Exit(1) from None
+        at = f"{found.server.host}:{found.server.port}"
+        mend = "end the other program that has the port, or name another one, and a host of this machine"
+        raise app.state.vestnik.problem or ConfigError(f"{config} [server] host, port: cannot listen at {at}; {mend}") from None
     if not server.started:
         raise typer.Exit(1)
 
@@ -63,6 +67,7 @@ async def _work(path: Path) -> None:
     from core.worker import Worker
 
     config, hooks = loaded(path)
+    demands.check(config, hooks)
     warn(ways(config, hooks))
     store = await open_store(config.database.url, config.folder)
     run = Runtime(config, hooks, store)

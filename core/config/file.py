@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from core.config.mends import mend
 from core.config.settings import decode_settings, lower, near
 from core.config.tables import STAGES, Alert, Configuration, Database, Plugins, Route, SalonTable, Server
 from core.errors import ConfigError
@@ -27,14 +28,19 @@ def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Configur
 
 def read(path: Path) -> dict[str, Any]:
     """The file's tables, as they stand there. Raises `ConfigError`."""
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")  # Windows writes a mark in front
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; name one with --config, or copy the shipped config.toml here") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: cannot be read (line {line} is not UTF-8); save the file as UTF-8 in your editor") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML: {lower(str(error))}; mend that line") from None
+        raise ConfigError(f"{path}: is not TOML: {lower(str(error))}; {mend(text, str(error))}") from None
 
 
 def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None = None) -> Configuration:
@@ -130,5 +136,8 @@ def _check_region(name: str, path: Path, place: str) -> None:
 
 
 def _near_zone(name: str, zones: set[str]) -> str:
-    close = difflib.get_close_matches(name, zones, n=1, cutoff=0.5)
-    return f", did you mean `{close[0]}`?" if close else '; write it as "Europe/Moscow"'
+    """By the whole name or the city alone. "MSK" and "UTC+3" are near to zones that are none of theirs."""
+    cities = {zone if "/" in name else zone.rpartition("/")[2]: zone for zone in sorted(zones, reverse=True) if "/" in zone}
+    vague = name.isupper() or any(letter.isdigit() for letter in name)
+    close = [] if vague else difflib.get_close_matches(name, cities, n=1, cutoff=0.7)
+    return f", did you mean `{cities[close[0]]}`?" if close else '; write it as "Europe/Moscow"'

@@ -46,6 +46,7 @@ def _beside(found: T, folder: Path) -> T:
 
 
 _UNSET: Any = object()
+_REFERENCE = re.compile(r"\$\{?([A-Z_][A-Z0-9_]*)\}?|%([A-Z_][A-Z0-9_]*)%")  # as shells and other programs write it
 _LEAVE_OUT = "add `optional = true` to leave the key at its default"
 
 
@@ -56,7 +57,13 @@ def _is_plugins(place: str) -> bool:
 
 def _resolve(value: Any, path: Path, place: str, key: str, environ: Mapping[str, str]) -> Any:
     """`{ env = "NAME" }` → the variable's value. An optional one that is not set leaves the key at its default."""
+    if isinstance(value, str) and (wanted := _REFERENCE.fullmatch(value)):
+        raise ConfigError(
+            f'{path} [{place}] {key}: `{value}` is not replaced by anything; write {{ env = "{wanted[1] or wanted[2]}" }}'
+        )
     if isinstance(value, dict) and set(value) <= {"env", "optional"} and isinstance(value.get("env"), str):
+        if not isinstance(value.get("optional", False), bool):
+            raise ConfigError(f"{path} [{place}] {key}: `optional` is true or false, without quotes")
         found = environ.get(value["env"])
         if found:
             keep_secret(found)
@@ -99,6 +106,8 @@ def plain(text: str, settings: type[Struct]) -> str:
         return f"{key and f'{key}: '}`{bad[1]}` is not a choice{near(bad[1], allowed)}"
     if re.match(r"Expected `str\b.*, got `(date|time|datetime)`", message):  # TOML has them bare
         message += "; put it in quotes"
+    if re.match(r"Expected `str\b.*, got `object`", message):
+        message += '; a variable is named as { env = "NAME" }'
     message = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, message)
     return f"{key}: {lower(message)}" if key else lower(message)
 

@@ -65,6 +65,8 @@ def _default(entry: Any) -> str:
 
 
 def _union(name: str) -> str:
+    if name == "Needed":
+        return f'### {name}\n\n`str` that must not be left out or empty while the plugin is on: `token: Needed = ""`; `check` and the start refuse.\n'
     return f"### {name}\n\nOne of: {', '.join(code(kind(part)) for part in get_args(getattr(core, name)))}.\n"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.endpoints.requests import Problem, body_of, endpoint, operator
+from core.ids import number_of
 from core.phones import parse_phone
 
 if TYPE_CHECKING:
@@ -33,15 +34,14 @@ async def _wrote(app: Vestnik, body: dict[str, Any]) -> None:
     phone, missing = parse_phone(body.get("phone"))
     if phone is None:
         raise Problem(400, f"phone: {missing}")
-    company = body.get("company_id")
-    await app.run.store.people.wrote(phone, company if _is_id(company) else 0, _moment(body.get("at"), app.now()))
+    await app.run.store.people.wrote(phone, _id(body.get("company_id")) or 0, _moment(body.get("at"), app.now()))
 
 
 async def _told(app: Vestnik, body: dict[str, Any]) -> None:
-    record, company = body["record_id"], body.get("company_id")
-    if not _is_id(record) or body.get("told") is not True:
+    record, company = _id(body["record_id"]), _id(body.get("company_id"))
+    if record is None or body.get("told") is not True:
         raise Problem(400, 'send {"record_id": <number>, "told": true}')
-    if not _is_id(company):
+    if company is None:
         company = next(iter(app.config.salons)) if len(app.config.salons) == 1 else 0
     source = body.get("source") or next((plugin.short for plugin in app.hooks.stage("source")), "")
     marked = await app.run.store.reports.told_by_another(str(source), company, record, app.now(), "another bot has told the client")
@@ -50,9 +50,12 @@ async def _told(app: Vestnik, body: dict[str, Any]) -> None:
     app.run.work.set()
 
 
-def _is_id(value: object) -> TypeGuard[int]:
-    """A number that a BIGINT column takes."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+def _id(value: object) -> int | None:
+    """A number that a BIGINT column takes, also where it is written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    number, made_of = number_of(value.strip() if isinstance(value, str) else value)
+    return number if made_of is None else None
 
 
 def _moment(raw: object, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
@@ -43,6 +44,17 @@ def endpoint(handle: Endpoint) -> Endpoint:
             return JSONResponse({"success": False, "error": str(problem)}, problem.status)
 
     return answer
+
+
+async def nowhere(request: HttpRequest, error: Exception) -> Response:
+    """The answer where no route fits: an address that is none, or a method that it does not know."""
+    assert isinstance(error, HTTPException)
+    path, allowed = request.scope["path"], (error.headers or {}).get("Allow", "")
+    known = ", ".join(sorted(method for method in allowed.split(", ") if method and method != "HEAD"))
+    sentence = (
+        f"{path} takes {known}, not {request.method}" if known else f"there is nothing at {path}; docs/http.md lists what there is"
+    )
+    return JSONResponse({"success": False, "error": sentence}, error.status_code, error.headers)
 
 
 async def body_of(request: HttpRequest) -> bytes:

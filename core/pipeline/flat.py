@@ -16,8 +16,8 @@ from core.phones import parse_phone
 class FlatBody(msgspec.Struct, frozen=True):
     """The body, as documented. Only `phone` has to be there."""
 
-    phone: str | int | None = None
-    eventType: str = "record.created"  # noqa: N815 (the documented name)
+    phone: str | int | float | None = None
+    eventType: str | None = "record.created"  # noqa: N815 (the documented name)
     service: str | None = None
     master: str | None = None
     datetime: str | None = None
@@ -29,9 +29,9 @@ class FlatBody(msgspec.Struct, frozen=True):
     companyId: int | str | None = None  # noqa: N815
 
 
-def action(name: str) -> Action:
+def action(name: str | None) -> Action:
     """ "record.updated", "update", "booking_cancelled" → updated, updated, deleted."""
-    text = name.lower()
+    text = (name or "").lower()
     if "delet" in text or "cancel" in text:
         return "deleted"
     return "updated" if "update" in text or "change" in text else "created"
@@ -76,7 +76,7 @@ def _money(value: Any) -> Decimal | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        found = Decimal(str(value))
+        found = Decimal("".join(str(value).split()).replace(",", "."))
     except InvalidOperation:
         return None
     return found if found.is_finite() else None

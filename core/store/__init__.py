@@ -137,7 +137,12 @@ async def open_store(url: str, folder: Path, *, alone: bool = True) -> Store:
 def absolute(url: str, folder: Path) -> str:
     if dialect_of(url) != "sqlite":
         return url
-    return f"sqlite:///{folder / sqlite_path(url)}"
+    path = folder / sqlite_path(url)
+    if not url.startswith("sqlite:///") or path == folder:
+        raise StoreError(f"[database] url: `{url}` names no file; write sqlite:///vestnik.db")
+    if not path.parent.is_dir():
+        raise StoreError(f"[database] url: there is no folder {path.parent}; make it, or mend the url")
+    return f"sqlite:///{path}"
 
 
 def sqlite_path(url: str) -> Path:

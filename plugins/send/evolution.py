@@ -17,6 +17,7 @@ from core import (
     Channel,
     Duration,
     Message,
+    Needed,
     Refused,
     Request,
     SendResult,
@@ -39,8 +40,8 @@ STATES = Statuses(sent="SERVER_ACK", delivered="DELIVERY_ACK", read="READ PLAYED
 
 class Config(wa.OwnNumber, frozen=True):
     base_url: str = "http://127.0.0.1:8080"  # where Evolution API listens
-    instance: str = ""  # name of the instance
-    api_key: str = ""  # of the instance, or the global one
+    instance: Needed = ""  # name of the instance
+    api_key: Needed = ""  # of the instance, or the global one
     webhook_token: str = ""  # proves callbacks; empty: they are taken from anybody
     typing: Duration = Duration("1200ms")  # how long the client sees "typing…" first; the call lasts that much longer
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import httpx
 
-from core import Address, CallbackItem, Channel, Message, Request, Retry, SendResult, answer, hookimpl
+from core import Address, CallbackItem, Channel, Message, Needed, Request, Retry, SendResult, answer, hookimpl
 from plugins.send._green_api import judge, look_up, read, trouble
 from plugins.send._whatsapp import ABSENT, OwnNumber, chat_of, facts
 
 
 class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://1103.api.green-api.com
-    id_instance: str = ""  # idInstance in the console
-    token: str = ""  # apiTokenInstance in the console
+    id_instance: Needed = ""  # idInstance in the console
+    token: Needed = ""  # apiTokenInstance in the console
     webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
     check_number: bool = False  # ask first whether the number is on WhatsApp; each question counts against the tariff
 

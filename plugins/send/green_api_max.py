@@ -16,6 +16,7 @@ from core import (
     Channel,
     Duration,
     Message,
+    Needed,
     Rejected,
     Request,
     Retry,
@@ -30,8 +31,8 @@ from plugins.send._green_api import judge, look_up, read, trouble
 
 class Config(Settings, frozen=True):
     base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://3100.api.green-api.com
-    id_instance: str = ""  # idInstance in the console
-    token: str = ""  # apiTokenInstance in the console
+    id_instance: Needed = ""  # idInstance in the console
+    token: Needed = ""  # apiTokenInstance in the console
     webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
     gap: Duration = Duration("500ms")  # least time between two messages, which its queue keeps to in any case; "0s": none
 

@@ -21,6 +21,7 @@ from core import (
     Codes,
     Duration,
     Message,
+    Needed,
     Rejected,
     Request,
     SendResult,
@@ -44,7 +45,7 @@ STOPPED = Rejected("the client has stopped the bot", unbind=True, everybody="MAX
 class Config(bot.Bot, frozen=True):
     recipient_gap: Duration = Duration("500ms")  # least time between two messages to one client; "0s": none
     base_url: str = "https://platform-api2.max.ru"  # where the bot API lives
-    token: str = ""  # the bot's token, from the cabinet for partners
+    token: Needed = ""  # the bot's token, from the cabinet for partners
     webhook_secret: str = ""  # secret of the subscription; without it no callback is believed
 
 

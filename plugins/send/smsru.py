@@ -19,6 +19,7 @@ from core import (
     Codes,
     DeliveryStatus,
     Message,
+    Needed,
     Reply,
     Request,
     SendResult,
@@ -55,7 +56,7 @@ STATES = Statuses(
 
 class Config(Settings, frozen=True):
     base_url: str = "https://sms.ru"  # where the API lives
-    api_id: str = ""  # api_id of the cabinet; callbacks are proven with it, too
+    api_id: Needed = ""  # api_id of the cabinet; callbacks are proven with it, too
     sender: str = ""  # the sender's name, once SMS.ru has approved it; empty: the account's usual one
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from core import Address, Binding, CallbackItem, Channel, Codes, Message, Request, SendResult, answer, hookimpl, posted
+from core import Address, Binding, CallbackItem, Channel, Codes, Message, Needed, Request, SendResult, answer, hookimpl, posted
 from plugins.send import _bot as bot
 
 CODES = Codes(
@@ -25,7 +25,7 @@ CODES = Codes(
 
 class Config(bot.Bot, frozen=True):
     base_url: str = "https://api.telegram.org"  # where the Bot API lives; a relay, where a network does not reach it
-    token: str = ""  # the bot's token, from @BotFather
+    token: Needed = ""  # the bot's token, from @BotFather
     webhook_secret: str = ""  # secret_token of setWebhook; without it no callback is believed
 
 

@@ -19,6 +19,7 @@ from core import (
     DeliveryStatus,
     InboundMessage,
     Message,
+    Needed,
     Request,
     SendResult,
     Statuses,
@@ -62,8 +63,8 @@ STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"erro
 
 class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.wazzup24.com"  # where the API lives
-    channel_id: str = ""  # channelId of the WhatsApp channel to send from
-    api_key: str = ""  # the account's API key
+    channel_id: Needed = ""  # channelId of the WhatsApp channel to send from
+    api_key: Needed = ""  # the account's API key
     webhook_token: str = ""  # crmKey, which callbacks then carry; without it anybody may post callbacks
 
 

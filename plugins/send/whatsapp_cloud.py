@@ -19,6 +19,7 @@ from core import (
     Channel,
     Duration,
     Message,
+    Needed,
     Rejected,
     Reply,
     Request,
@@ -37,8 +38,8 @@ from plugins.send._whatsapp_template import Template, pieces_of
 class Config(Settings, frozen=True):
     base_url: str = "https://graph.facebook.com"  # where the API lives
     version: str = "v23.0"  # of the API
-    phone_number_id: str = ""  # the sending number's id, not the number
-    token: str = ""  # of a system user
+    phone_number_id: Needed = ""  # the sending number's id, not the number
+    token: Needed = ""  # of a system user
     app_secret: str = ""  # proves callbacks; empty: they are taken from anybody
     verify_token: str = ""  # the word that Meta asks for once, when the webhook is set
     recipient_gap: Duration = Duration("6s")  # least time between two messages to one client, which Meta asks for; "0s": none

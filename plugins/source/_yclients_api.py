@@ -60,12 +60,12 @@ async def normalize(
     event = wire.event_of(received.payload)
     if event is None:
         return Ignored(f"cannot be read: {received.unreadable or 'there is no event in it'}")
-    if word(event.get("resource")) != "record":
+    if word(event.get("resource")).lower() != "record":
         return Ignored(_not_a_booking(event))
     found = event.get("data")
     data: dict[str, Any] = found if isinstance(found, dict) else {}
     company, own = wire.ids(event)
-    action = wire.STATUSES.get(word(event.get("status")))
+    action = wire.status_of(event)
     deleted = action == "deleted" or flag(data.get("deleted"))
     booking = record.booking(data, company, salon, cancelled=deleted, trust_offset=trust_offset) if record.says(data) else None
     if (booking.phone is None if booking else not deleted) and _may_ask(config) and not event.get("polled"):

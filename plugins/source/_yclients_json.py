@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import islice
@@ -19,6 +22,9 @@ _SURROGATES_AND_NUL = re.compile("[\x00\ud800-\udfff]")
 _FIELD_START = re.compile(r"(?:^|[=&\n])[ \t\r\ufeff]*(?=[\[{])")
 _TRIES = 16  # places in a form that are tried; a hostile body must not cost more
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_GZIP, _LARGEST = b"\x1f\x8b", 8 * 1024 * 1024  # bytes unpacked at most: a few kilobytes may hold a gigabyte
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_WINDOWS = re.compile(b"[\xc0-\xff]{2}")
 _KOPECK, _ABSURD = Decimal("0.01"), Decimal(10**12)
 
 
@@ -53,8 +59,30 @@ def parse(body: bytes | str) -> Any:
 
 
 def as_text(body: bytes | str) -> str:
-    text = (body.decode("utf-8", "replace") if isinstance(body, bytes) else body).removeprefix("\ufeff")
+    """The body as text, whatever it is written in: gzip that nobody unpacked, UTF-16, UTF-32, the Russian Windows; else UTF-8."""
+    text = (_decoded(_unpacked(body)) if isinstance(body, bytes) else body).removeprefix("\ufeff")
     return text.replace("\x00", "") if "\x00" in text else text
+
+
+def _unpacked(body: bytes) -> bytes:
+    if not body.startswith(_GZIP):
+        return body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, _LARGEST)
+    except zlib.error:
+        return body
+
+
+def _decoded(body: bytes) -> str:
+    if body.startswith(_MARKS) or b"\0\0" in (body[:4:2], body[1:4:2]):
+        with contextlib.suppress(UnicodeDecodeError):
+            return body.decode(json.detect_encoding(body))
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        # Two Russian letters of Windows, and not one letter of UTF-8 that is whole: else it is UTF-8 with a scratch.
+        windows = body.lstrip()[:1] in (b"{", b"[") and _WINDOWS.search(body) and body.decode("utf-8", "ignore").isascii()
+        return body.decode("cp1251" if windows else "utf-8", "replace")
 
 
 def dump(value: Any) -> str:

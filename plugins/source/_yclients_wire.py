@@ -14,7 +14,7 @@ from plugins.source._proof import by_secret
 from plugins.source._yclients_json import as_text, candidates, clean, dump, identity, parse, tidy, word
 
 _NO_DIGIT = re.compile("[^0-9]")
-STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
+_STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
 def receive(source: str, request: Request, secret: str | None) -> list[Received]:
@@ -41,10 +41,16 @@ def event_of(payload: str) -> dict[str, Any] | None:
     return None
 
 
+def status_of(event: dict[str, Any]) -> str:
+    """ "created", "updated", "deleted", which are also taken as they are; any other word as it stands."""
+    status = word(event.get("status")).lower()
+    return _STATUSES.get(status, status)
+
+
 def received(source: str, event: dict[str, Any], payload: str, transport_id: str | None = None) -> Received:
     """One event → the item to store. The same state of the same thing has the same `event_id`, from a webhook and from a poll alike."""
     data = event.get("data")
-    resource, status = word(event["resource"]), word(event.get("status"))
+    resource, status = word(event["resource"]).lower(), word(event.get("status"))
     company, own = ids(event)
     content = digest(data) if data else None
     changed = data.get("last_change_date") if isinstance(data, dict) else None
@@ -52,7 +58,7 @@ def received(source: str, event: dict[str, Any], payload: str, transport_id: str
     key = _dated(digest(source, company, resource, own, status, changed, content), changed) if changed else uuid4().hex
     return Received(
         event_id=f"evt_{key}",
-        event_type=f"{resource}.{STATUSES.get(status, status)}",
+        event_type=f"{resource}.{status_of(event)}",
         payload=payload,
         company_id=company,
         subject_id=own if resource == "record" else None,

@@ -150,6 +150,41 @@ MISTAKES = [
         '[server]\ntoken = { env = "NO_SUCH" }',
         "config.toml [server] token: the environment variable NO_SUCH is not set; set it, or add `optional = true` to leave the key at its default",
     ),
+    (
+        '[server]\ntoken = "$VESTNIK_TOKEN"',
+        'config.toml [server] token: `$VESTNIK_TOKEN` is not replaced by anything; write { env = "VESTNIK_TOKEN" }',
+    ),
+    (
+        '[server]\ntoken = "%TOKEN%"',
+        'config.toml [server] token: `%TOKEN%` is not replaced by anything; write { env = "TOKEN" }',
+    ),
+    (
+        '[server]\ntoken = { evn = "A" }',
+        'config.toml [server] token: expected text, got a table; a variable is named as { env = "NAME" }',
+    ),
+    (
+        '[server]\ntoken = { env = "A", optional = "yes" }',
+        "config.toml [server] token: `optional` is true or false, without quotes",
+    ),
+    (
+        '[database]\nkeep = "9999999d"',
+        "config.toml [database] keep: `9999999d` is longer than a hundred years; write a shorter one",
+    ),
+    (
+        '[database]\nkeep = "99999999999999d"',
+        "config.toml [database] keep: `99999999999999d` is longer than a hundred years; write a shorter one",
+    ),
+    (
+        '[salon.5]\ntimezone = "Moscow"',
+        "config.toml [salon.5] timezone: there is no time zone `Moscow`, did you mean `Europe/Moscow`?",
+    ),
+    *(
+        (
+            f'[salon.5]\ntimezone = "{zone}"',
+            f'config.toml [salon.5] timezone: there is no time zone `{zone}`; write it as "Europe/Moscow"',
+        )
+        for zone in ("MSK", "UTC+3", "Europe", "Москва", "../x")
+    ),
 ]
 
 
@@ -176,7 +211,7 @@ def test_no_file(tmp_path: Path) -> None:
         (b"[server]\nport =\n", "is not TOML: invalid value (at line 2, column 7); mend that line"),
         (
             b"[filter.stale]\n[filter.stale]\n",
-            "is not TOML: cannot declare ('filter', 'stale') twice (at line 2, column 14); mend that line",
+            "is not TOML: cannot declare ('filter', 'stale') twice (at line 2, column 14); [filter.stale] stands twice; make one table of the two",
         ),
     ],
 )
@@ -200,3 +235,42 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ConfigError) as caught:
         configuration.load(file)
     assert str(caught.value).startswith(f"{file}: cannot be read (")
+    if kind == "cp1251":
+        assert str(caught.value) == f"{file}: cannot be read (line 2 is not UTF-8); save the file as UTF-8 in your editor"
+
+
+def test_as_windows_saves_it(tmp_path: Path) -> None:
+    """A mark in front and other line ends are no mistake."""
+    file = tmp_path / "config.toml"
+    file.write_bytes("\ufeff[salon.5]\r\nname = 'Салон'\r\n".encode())
+    assert configuration.load(file).salon_of(5).name == "Салон"
+
+
+SLIPS = [
+    ('wait = "1s"\nwait = "2s"', "`wait` stands twice in its table; keep one"),
+    ("wait = “1s”", 'only straight quotes are quotes: "…"'),
+    ("wait = «1s»", 'only straight quotes are quotes: "…"'),
+    ("wait = 1s", 'put the value in quotes: wait = "…"'),
+    ("from = 22:00", 'put the value in quotes: from = "…"'),
+    ("enabled = yes", "write true, in small letters and without quotes"),
+    ("enabled = False", "write false, in small letters and without quotes"),
+    ("enabled = да", "write true, in small letters and without quotes"),
+    ('path = "C:\\texts\\my.toml"', "write a path with / or in single quotes: 'C:\\folder'"),
+    ('адрес = "x"', "keys are Latin words; docs/config.md lists them"),
+    ('wait = "1s', "the closing quote is missing"),
+    ('wait: "1s"', "write a key, = and its value"),
+    ("[filter", "mend that line"),
+]
+
+
+@pytest.mark.parametrize(("line", "step"), SLIPS, ids=[line for line, _ in SLIPS])
+def test_a_slip_names_its_mend(tmp_path: Path, line: str, step: str) -> None:
+    """What people write who do not know TOML: the sentence names the line and what to do with it."""
+    file = tmp_path / "config.toml"
+    file.write_text(f"[filter.x]\n{line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        configuration.load(file)
+    said = str(caught.value)
+    assert said.startswith(f"{file}: is not TOML: ")
+    assert f"(at line {line.count(chr(10)) + 2}, column " in said
+    assert said.endswith(f"); {step}")

@@ -54,6 +54,14 @@ def mistake(tmp_path: Path, **tables: Any) -> str:
             {"salon": {"7": {**SALON, "alert": {"channels": ["maxx"]}}}},
             "config.toml [salon.7.alert] channels: `maxx` is no channel, did you mean `max`?",
         ),
+        (
+            {"route": {"channels": []}},
+            "config.toml [route] channels: the list is empty, so no message could leave; there are: max, sms, telegram, whatsapp",
+        ),
+        (
+            {"salon": {"7": {**SALON, "route": {"channels": []}}}},
+            "config.toml [salon.7.route] channels: the list is empty, so no message could leave; there are: max, sms, telegram, whatsapp",
+        ),
     ],
 )
 def test_a_channel_that_is_none_stops_the_start(tmp_path: Path, tables: dict[str, Any], sentence: str) -> None:
@@ -79,7 +87,10 @@ def test_the_server_does_not_start_with_it(tmp_path: Path) -> None:
         ),
         (
             {"send": {"console": None, "green_api": {**GREEN, "enabled": False}}, "route": {"channels": ["whatsapp"]}},
-            ["[route] channels: no transport that is on carries whatsapp; such a channel is passed over"],
+            [
+                "no plugin of `send` is switched on that has `send`, so nothing leaves; `vestnik plugins` lists what there is",
+                "[route] channels: no transport that is on carries whatsapp; such a channel is passed over",
+            ],
         ),
         (
             {"route": {"channels": ["whatsapp"]}, "salon": {"7": {**SALON, "route": {"channels": ["whatsapp", "sms"]}}}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import json
@@ -385,6 +386,55 @@ def test_the_event_is_found_however_it_is_wrapped(wrap: str, label: str) -> None
     assert understood(WRAPPED[wrap]) == understood(TEXT)
 
 
+RAW = json.dumps(json.loads(changed({"comment": "Ёлка"})), ensure_ascii=False)  # letters as they are, not \\u escapes
+ENCODED = {
+    "utf-16": RAW.encode("utf-16"),
+    "utf-16 without a mark": RAW.encode("utf-16-le"),
+    "utf-16, the other way round": b"\xfe\xff" + RAW.encode("utf-16-be"),
+    "utf-32": RAW.encode("utf-32"),
+    "windows-1251": RAW.encode("cp1251"),
+    "gzip": gzip.compress(RAW.encode()),
+    "gzip of windows-1251": gzip.compress(RAW.encode("cp1251")),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_the_event_is_read_whatever_it_is_written_in(encoding: str) -> None:
+    """A bridge may write otherwise than YCLIENTS; the event, its id and its meaning are the same, and its text is kept as text."""
+    item = one(ENCODED[encoding])
+    assert (item.event_id, item.payload) == (one(RAW).event_id, RAW)
+    assert understood(ENCODED[encoding]) == understood(RAW)
+
+
+def test_utf8_with_a_scratch_stays_utf8() -> None:
+    """A name that PHP has cut in the middle of a letter: the other letters are not taken for those of Windows."""
+    cut = RAW.encode().replace("Ёлка".encode(), "Ёлка".encode()[:-1])
+    found = understood(cut)
+    assert isinstance(found, Event)
+    assert found.booking is not None
+    assert (found.booking.comment, found.booking.client_name) == ("Ёлк\ufffd", "Арсен")
+
+
+def test_a_bomb_is_not_unpacked_whole() -> None:
+    """A kilobyte may hold a gigabyte: what is unpacked has an end, and is kept as unreadable."""
+    item = one(gzip.compress(b"[" + b" " * 20_000_000))
+    assert (item.unreadable, len(item.payload) <= 8 * 1024 * 1024) == ("the body is no JSON", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [("CREATE", "created"), ("created", "created"), ("Update", "updated"), ("updated", "updated"), ("deleted", "deleted")],
+)
+def test_a_status_in_another_form(status: str, action: str) -> None:
+    """What is called `record.deleted` in our table is never told as a change."""
+    found = understood(changed(status=status))
+    assert isinstance(found, Event)
+    assert found.booking is not None
+    assert (one(changed(status=status)).event_type, found.action) == (f"record.{action}", action)
+    assert found.booking.cancelled == (action == "deleted")
+    assert one(changed(status=status, resource="Record")).event_type == f"record.{action}"
+
+
 def test_the_text_that_is_stored_is_json_alone() -> None:
     """Neither the byte order mark nor the form around it is kept with the event."""
     for wrap in ("byte order mark", "value of the second field", "raw key", "multipart"):
@@ -556,6 +606,16 @@ PHONES: list[tuple[object, str | None]] = [
     (True, None),
     (7.5, None),
     (10**400, None),
+    (79000000088.0, "+79000000088"),
+    ("+8 900 000-00-88", "+79000000088"),  # a plus too many
+    ("+9000000088", "+79000000088"),  # ... and it is no number of Turkey
+    ("+960 7712345", "+9607712345"),  # which is one of the Maldives
+    ("+84 28 1234567", "+84281234567"),  # and of Vietnam
+    ("+7900000008", None),  # a digit too few is nobody's number
+    ("0049 151 23456789", "+4915123456789"),
+    ("+79000000088 +79000000099", "+79000000088"),
+    ("89000000088 89000000099", "+79000000088"),
+    ("+7 9000000088 (WhatsApp)", "+79000000088"),
 ]
 
 
