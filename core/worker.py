@@ -117,13 +117,22 @@ class Worker:
         until = self.run.now() + retry.LEASE
         await self.run.store.inbox.renew(self.decider.held, until)
         await self.run.store.deliveries.renew(self.sender.held, until)
+        await self._let_go()
         return 0
+
+    async def _let_go(self) -> None:
+        """What could not be written while the database was away is free again, as soon as this can be written."""
+        for step, let_go in ((self.decider, self.run.store.inbox.let_go), (self.sender, self.run.store.deliveries.let_go)):
+            if dropped := dict(step.dropped):
+                await let_go(dropped)
+                step.dropped = {number: token for number, token in step.dropped.items() if dropped.get(number) != token}
+                self.run.work.set()
 
     async def housekeep(self) -> int:
         """Take over, fall back, try paused accounts."""
         await self.take_over()
-        await self.run.store.inbox.catch_up(self.run.now())
-        await self.run.store.deliveries.catch_up(self.run.now())
+        await self.run.store.inbox.catch_up(self.run.now(), retry.LEASE)
+        await self.run.store.deliveries.catch_up(self.run.now(), retry.LEASE)
         await self.run.load_health()
         await self.sender.accounts.probe()
         if await self.fallbacks.step():

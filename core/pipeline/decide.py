@@ -45,6 +45,7 @@ class Decider:
         self._slow: set[asyncio.Task[None]] = set()
         self.suspects = Suspects(runtime, self._claim_suspect, self._decide)
         self.held: dict[int, int] = {}  # events in hand, id → token: their leases are renewed
+        self.dropped: dict[int, int] = {}  # no more in hand, and still leased
 
     async def step(self) -> int:
         """Decide what is due; how many events were taken up."""
@@ -83,11 +84,15 @@ class Decider:
 
     @contextlib.contextmanager
     def _holding(self, rows: Sequence[EventRow]) -> Iterator[None]:
-        """Who fails lets go: what it had is claimed again once the lease lapses."""
+        """Who fails lets go: what it had is claimed again once the lease lapses, and at once where it was only the database that failed."""
         held = {row.id: row.token for row in rows}
         self.held |= held
         try:
             yield
+        except Exception as error:
+            if self.run.store.engine.is_away(error):
+                self.dropped |= held
+            raise
         finally:
             for number, token in held.items():
                 if self.held.get(number) == token:

@@ -46,6 +46,7 @@ class Sender:
         self.hand_over = HandOver(runtime, self.departure, self.slots, self._start)
         self.suspects = Suspects(runtime, self._claim_suspect, self._take_up)
         self.held: dict[int, int] = {}  # messages in hand, id → token: their leases are renewed
+        self.dropped: dict[int, int] = {}  # no more in hand, and still leased
 
     async def step(self) -> int:
         """Start what is due; how many messages were taken up."""
@@ -60,6 +61,14 @@ class Sender:
         return await run.store.deliveries.claim_suspect(run.owner, run.token(), run.now(), retry.LEASE, self.busy(), least)
 
     async def _take_up(self, rows: Sequence[Notification]) -> None:
+        try:
+            await self._sort_out(rows)
+        except Exception as error:
+            if self.run.store.engine.is_away(error):
+                self.dropped |= {row.id: row.token for row in rows if self.held.get(row.id) != row.token}
+            raise
+
+    async def _sort_out(self, rows: Sequence[Notification]) -> None:
         reach("messages_claimed")
         now = self.run.now()
         states = await self.run.store.deliveries.states([row.state_key for row in rows])
@@ -158,7 +167,13 @@ class Sender:
             return self.departure.out_of_order(leaving.row, leaving.hop, list(leaving.way), self.run.now(), paused)
         if began is None:
             entry, began = (leaving.row, leaving.message.text, leaving.told, leaving.before), self.run.now()
-            if not (await self.run.store.deliveries.mark_sending([entry], began, retry.LEASE))[0]:
+            try:
+                ours = (await self.run.store.deliveries.mark_sending([entry], began, retry.LEASE))[0]
+            except Exception as error:
+                if self.run.store.engine.is_away(error):
+                    self.dropped[leaving.row.id] = leaving.row.token
+                raise
+            if not ours:
                 return None
         reach("marked_sending")
         leaving = self.accounts.fitting(leaving, self.run.now())

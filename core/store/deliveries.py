@@ -181,9 +181,17 @@ class Deliveries:
             rows = [{"id": number, "token": token} for number, token in held.items()]
             await self._work.submit(statement("renew_notifications"), [{"rows": rows, "until": until}])
 
-    async def catch_up(self, now: datetime) -> None:
+    async def let_go(self, dropped: Mapping[int, int]) -> None:
+        """As with events; none of them may have been begun."""
+        if dropped:
+            rows = [{"id": number, "token": token} for number, token in dropped.items()]
+            await self._work.run("let_go_notifications", rows=rows, past=LONG_AGO)
+
+    async def catch_up(self, now: datetime, lease: timedelta) -> None:
         """As with events."""
-        await self._work.submit(statement("early_notifications"), [{"now": now}])
+        await self._work.run("early_notifications", now=now)
+        for name in ("cut_message_leases", "cut_request_leases"):
+            await self._work.run(name, until=now + lease, far=now + 2 * lease)
 
     async def orphan(self, owner: str) -> None:
         """As with events."""

@@ -135,9 +135,18 @@ class Inbox:
             rows = [{"id": number, "token": token} for number, token in held.items()]
             await self._work.submit(statement("renew_events"), [{"rows": rows, "until": until}])
 
-    async def catch_up(self, now: datetime) -> None:
-        """After the clock was put back: what was stored in the future is due now; whatever should wait is asked again, and waits."""
-        await self._work.submit(statement("early_events"), [{"now": now}])
+    async def let_go(self, dropped: Mapping[int, int]) -> None:
+        """Free what is in hand no more, though nothing could be written of it."""
+        if dropped:
+            rows = [{"id": number, "token": token} for number, token in dropped.items()]
+            await self._work.run("let_go_events", rows=rows, past=LONG_AGO)
+
+    async def catch_up(self, now: datetime, lease: timedelta) -> None:
+        """After the clock was put back: what was stored in the future is due now; whatever should wait is asked again, and waits. A lease that
+        reaches further than two ends after one: its worker renews it before, if it lives.
+        """
+        await self._work.run("early_events", now=now)
+        await self._work.run("cut_event_leases", until=now + lease, far=now + 2 * lease)
 
     async def orphan(self, owner: str) -> None:
         """Its owner is dead: what it had claimed is free."""

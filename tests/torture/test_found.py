@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from core.config import build
@@ -234,6 +237,117 @@ def test_what_failed_is_let_go(play: Callable[..., Any], monkeypatch: pytest.Mon
             with pytest.raises(ConnectionError):
                 await worker.decider.step()
         await told_within_a_lease(app)
+
+    play(story)
+
+
+def away(app: Driver) -> Callable[..., Awaitable[Any]]:
+    """What the driver raises while the database is full or gone."""
+
+    async def fails(*_: object) -> Any:
+        if app.vestnik.run.store.engine.dialect == "sqlite":
+            raise sqlite3.OperationalError("database or disk is full")
+        raise asyncpg.exceptions.DiskFullError("could not extend file")
+
+    return fails
+
+
+def test_what_the_database_could_not_take_waits_for_no_lease(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back again, and an event that could not be decided five times over is decided without a further second; nobody says that it killed its worker."""
+
+    async def story(app: Driver) -> None:
+        worker, decisions = app.vestnik.worker, app.vestnik.run.store.decisions
+        await app.post(body("record_create_admin"))
+        with monkeypatch.context() as patch:
+            patch.setattr(decisions, "save", away(app))
+            for _ in range(5):
+                with pytest.raises((sqlite3.OperationalError, asyncpg.PostgresError)):
+                    await worker.decider.step()
+                assert await worker.decider.step() == 0  # leased still
+                await worker.renew()
+        assert [row["claims"] for row in await app.rows("SELECT claims FROM webhook_events")] == [1]
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["sent"]
+        assert (worker.decider.dropped, worker.sender.dropped) == ({}, {})
+
+    play(story)
+
+
+@pytest.mark.parametrize("where", ["known", "mark_sending"])
+def test_nor_does_a_message(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Claimed and not judged, or judged and not marked: the same; it is sent once."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        await app.post(body("record_create_admin"))
+        await Decider(app.vestnik.run).step()
+        with monkeypatch.context() as patch:
+            patch.setattr(store.people if where == "known" else store.deliveries, where, away(app))
+            for _ in range(5):
+                with contextlib.suppress(sqlite3.OperationalError, asyncpg.PostgresError):
+                    await worker.sender.step()
+                await worker.sender.finish()
+                await worker.renew()
+        assert [(row["status"], row["claims"]) for row in await app.messages()] == [("pending", 1)]
+        await app.settle()
+        assert [(row["status"], row["attempts"]) for row in await app.messages()] == [("sent", 1)]
+
+    play(story)
+
+
+def test_what_another_has_taken_is_not_let_go(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease lapsed meanwhile, and another node has the event: letting go is ours alone, by our token."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        await app.post(body("record_create_admin"))
+        with monkeypatch.context() as patch:
+            patch.setattr(store.decisions, "save", away(app))
+            with pytest.raises((sqlite3.OperationalError, asyncpg.PostgresError)):
+                await worker.decider.step()
+        app.clock.now += LEASE + timedelta(seconds=1)
+        assert len(await store.inbox.claim_suspect("another node", 7, app.clock(), LEASE)) == 1
+        await worker.renew()
+        assert await worker.decider.step() == 0
+        assert [row["lease_token"] for row in await app.rows("SELECT lease_token FROM webhook_events")] == [7]
+
+    play(story)
+
+
+def test_a_lease_lasts_no_longer_when_the_clock_is_put_back(play: Callable[..., Any]) -> None:
+    """By an hour: what a dead node had in hand is free, and what it had open is unclear, one lease later."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        for number in (1, 2):
+            await app.post(body("record_create_admin", id=number, resource_id=number))
+            await Decider(app.vestnik.run).step()
+        await app.post(body("record_create_admin", id=3, resource_id=3))
+        taken, _ = await store.deliveries.claim("dead", 1, app.clock(), LEASE, 2, [])
+        assert await store.deliveries.mark_sending([(taken, "text", None, None)], app.clock(), LEASE) == [True]
+        assert len(await store.inbox.claim("dead", 2, app.clock(), LEASE, 200)) == 1
+        app.clock.now -= timedelta(hours=1)
+        await worker.housekeep()
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["sending", "pending"]  # who lives has this lease to renew his
+        app.clock.now += LEASE + timedelta(seconds=1)
+        await worker.housekeep()
+        await app.settle()
+        assert [row["status"] for row in await app.messages()] == ["unclear", "sent", "sent"]
+
+    play(story)
+
+
+def test_a_clock_that_is_a_little_ahead_is_no_jump(play: Callable[..., Any]) -> None:
+    """A node whose clock is 15 seconds ahead keeps its leases: nobody cuts them."""
+
+    async def story(app: Driver) -> None:
+        worker, store = app.vestnik.worker, app.vestnik.run.store
+        await app.post(body("record_create_admin"))
+        await store.inbox.claim("ahead", 1, app.clock() + timedelta(seconds=15), LEASE, 200)
+        before = await app.rows("SELECT lease_until FROM webhook_events")
+        await worker.housekeep()
+        assert await app.rows("SELECT lease_until FROM webhook_events") == before
 
     play(story)
 

@@ -91,6 +91,21 @@ UPDATE booking_notifications SET lease_owner = NULL, lease_until = NULL, claims 
 -- early_notifications --
 UPDATE booking_notifications SET due_at = :now WHERE status = 'pending' AND due_at > :now AND created_at > :now
 
+-- cut_message_leases --
+-- As with events.
+UPDATE booking_notifications SET lease_until = :until WHERE status = 'pending' AND claims > 0 AND lease_until > :far
+
+-- cut_request_leases --
+UPDATE booking_notifications SET lease_until = :until WHERE status = 'sending' AND lease_until > :far
+
+-- let_go_notifications --
+-- As with events. One that may be marked as being sent is not let go of.
+UPDATE booking_notifications
+SET lease_until = :past, claims = CASE WHEN booking_notifications.claims > 1 THEN booking_notifications.claims - 1 ELSE 1 END
+FROM @rows r(id bigint, token bigint)
+WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
+  AND booking_notifications.status || '' = 'pending' AND booking_notifications.lease_until IS NOT NULL
+
 -- renew_notifications --
 UPDATE booking_notifications SET lease_until = :until FROM @rows r(id bigint, token bigint)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token

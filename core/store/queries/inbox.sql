@@ -76,6 +76,17 @@ SELECT MIN(due_at) AS due_at FROM (
 -- Made in the future: the clock has been put back since, and what waits would wait for as long as it jumped.
 UPDATE webhook_events SET due_at = :now WHERE status IN ('received', 'deferred') AND due_at > :now AND created_at > :now
 
+-- cut_event_leases --
+-- No lease lies further ahead than one: the clock has been put back since. Who lives renews it in time; who is dead is waited for no longer.
+UPDATE webhook_events SET lease_until = :until WHERE status IN ('received', 'deferred') AND claims > 0 AND lease_until > :far
+
+-- let_go_events --
+-- The database could not take what became of them: nobody died of that, but they are tried alone.
+UPDATE webhook_events SET lease_until = :past, claims = CASE WHEN webhook_events.claims > 1 THEN webhook_events.claims - 1 ELSE 1 END
+FROM @rows r(id bigint, token bigint)
+WHERE webhook_events.id = r.id AND webhook_events.lease_token = r.token AND webhook_events.lease_until IS NOT NULL
+  AND webhook_events.status || '' IN ('received', 'deferred')
+
 -- renew_events --
 UPDATE webhook_events SET lease_until = :until FROM @rows r(id bigint, token bigint)
 WHERE webhook_events.id = r.id AND webhook_events.lease_token = r.token AND webhook_events.lease_until IS NOT NULL
