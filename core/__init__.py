@@ -1,7 +1,7 @@
 """Vestnik's core. These are the names that a plugin may import, and the only import a plugin needs."""
 
 import core.lean  # noqa: F401  # isort: split
-from core.codes import Codes, Statuses, down
+from core.codes import Codes, Statuses, blamed, down
 from core.errors import Refused
 from core.gateway import form, listed, moment, objects, otherwise, posted, retry_after
 from core.hookspecs import hookimpl
@@ -91,6 +91,7 @@ __all__ = [
     "Verdict",
     "WallTime",
     "answer",
+    "blamed",
     "digest",
     "down",
     "form",

@@ -93,10 +93,11 @@ class Alerts:
         cause = Cause("transport", transport, account, reason=reason)
         await self.tell(cause, text, account or None, f"{transport} stays paused: {reason}; mend it, or switch it off")
 
-    async def refused_content(self, transport: str, account: int, kind: str, reason: str) -> None:
+    async def refused_content(self, transport: str, account: int, kind: str, reason: str, *, late: bool = False) -> None:
+        """`late`: after it was taken, so that only a delivery ends it."""
         text = f"{transport} не принимает сообщение «{_WHAT.get(kind, kind)}» ({reason}). Клиенты его там не получают: проверьте тексты и шаблоны."
         said = f"{transport} refuses the text or template: {reason}"
-        await self.tell(Cause("content", transport, account, kind, reason), text, account or None, said)
+        await self.tell(Cause("content", transport, account, _late(kind) if late else kind, reason), text, account or None, said)
 
     async def refused_template(self, transport: str, account: int, template: str, reason: str) -> None:
         text = f"{transport} не принимает шаблон «{template}» ({reason}). Пишем другим шаблоном или по другому каналу, если они есть: проверьте его."
@@ -113,6 +114,12 @@ class Alerts:
             await self.over(
                 Cause("transport", transport, account), *(Cause("content", transport, account, what) for what in contents)
             )
+
+    async def arrives(self, transport: str, account: int, kind: str, template: str) -> None:
+        """A message of this kind was delivered, by this template if by any."""
+        if self.open:
+            contents = [Cause("content", transport, account, what) for what in (_late(kind), template) if what]
+            await self.over(*contents)
 
     async def look(self) -> int:
         """«Позвоните клиенту», one message a salon for all that are new; and events that are not parked any more. How many were told."""
@@ -166,6 +173,10 @@ class Alerts:
 
     def _anybody(self) -> bool:
         return any(entry.phone for entry in (self.run.config.alert, *self.run.config.alerts.values()))
+
+
+def _late(kind: str) -> str:
+    return f"{kind} later"
 
 
 def _parked(key: str) -> Cause:

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from core.gateway import moment, otherwise, retry_after
-from core.model import DeliveryStatus, Rejected, Retry, SendResult, Sent, Unclear
+from core.model import DeliveryStatus, Rejected, Retry, Scope, SendResult, Sent, Unclear
 
 T = TypeVar("T")
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -100,16 +100,23 @@ class Statuses:
         at: object = None,
         reason: str | None = None,
         binding: str | None = None,
+        cause: SendResult | None = None,
     ) -> DeliveryStatus | None:
         """The status that a state means, of the message with this id; `None` if it is not documented.
 
-        `at` is read by `moment`; `reason` is one that says more than the table. What is no text there is left out.
+        `at` is read by `moment`; `reason` is one that says more than the table, and so does `cause`, what the code of a failure means (of
+        `Codes.get`): a refused text is one
+        alert, an account that does not work is paused. What is no text there is left out.
         """
         known = self._meanings.get(str(code))
         if known is None:
             return None
-        reason, binding = _text(reason) or known.reason, _text(binding)
-        return DeliveryStatus(known.status, id, _text(reference), _text(phone), moment(at), reason, binding=binding)
+        reason, binding = _text(reason) or getattr(cause, "reason", None) or known.reason, _text(binding)
+        scope = blamed(cause) if known.status == "failed" else "recipient"
+        after = getattr(cause, "after", None) if scope == "transport" else None
+        return DeliveryStatus(
+            known.status, id, _text(reference), _text(phone), moment(at), reason, binding=binding, scope=scope, after=after
+        )
 
     def reports(self, code: object, id: str | None = None, **more: Any) -> tuple[DeliveryStatus, ...]:  # noqa: A002
         """As `report`, for `callback`: one item, or none."""
@@ -120,6 +127,13 @@ class Statuses:
 def down(reason: str, after: timedelta | None = None) -> Retry:
     """The account is out of order until a person mends it: `Retry` that pauses it and alerts."""
     return Retry(reason, after, scope="transport", alert=True)
+
+
+def blamed(cause: SendResult | None) -> Scope:
+    """What is wrong where a message has failed by this cause: a limit or a moment's trouble is no reason to leave the account alone any more."""
+    if isinstance(cause, Rejected):
+        return cause.scope
+    return "transport" if isinstance(cause, Retry) and cause.alert else "recipient"
 
 
 def _text(value: object) -> str | None:

@@ -49,9 +49,13 @@ class Telegram(StandIn):
         return None  # a bot is told nothing
 
     def text_hook(self, phone: str, text: str) -> Any:
-        """ "/start TOKEN" is a client who followed the link, "/stop" one who blocked the bot."""
-        file = "webhook.my_chat_member_blocked" if text == "/stop" else "webhook.inbound_text"
-        return self.body(file, phone=phone, text=text)
+        """ "/start TOKEN" is a client who followed the link, "/stop" one who blocked the bot, "/back" one who lets it write again."""
+        hook = self.body(
+            "webhook.my_chat_member_blocked" if text in ("/stop", "/back") else "webhook.inbound_text", phone=phone, text=text
+        )
+        if text == "/back":
+            hook["my_chat_member"]["new_chat_member"]["status"] = "member"
+        return hook
 
     def contact_hook(self, phone: str) -> Any:
         return self.body("webhook.contact_shared", phone=phone)

@@ -294,6 +294,26 @@ def test_who_left_the_bot_comes_back_by_a_link(both: Play, name: str) -> None:
     both(story, name, "smsc", channels=(name, "sms"))
 
 
+@pytest.mark.parametrize(
+    ("name", "word"), [("telegram", "/back"), ("telegram", "/start"), ("max", "/start"), ("max", "Я тут"), ("telegram", "я")]
+)
+def test_who_left_the_bot_comes_back_without_one(both: Play, name: str, word: str) -> None:
+    """Unblocked, started again, or simply written to: it is the chat of the same client."""
+
+    async def story(app: Stage) -> None:
+        for said in ("", "/stop"):
+            await app[name].write(PHONE, said, contact=not said)
+            await app.settle()
+        await app.book(1)
+        assert await app.states() == [(name, "failed"), ("sms", "sent")]
+        await app[name].write(PHONE, word)
+        await app.settle()
+        await app.book(2, at="16:00")
+        assert (await app.states())[2:] == [(name, "sent")]
+
+    both(story, name, "smsc", channels=(name, "sms"), filter={"recent_chat": None})
+
+
 @pytest.mark.parametrize("name", ["green_api", "waha", "evolution", "wazzup", "green_api_max"])
 def test_a_lost_session_is_seen_everywhere(both: Play, name: str) -> None:
     """The gateway says that its session is lost, before any message: it is in /ready and /metrics, messages go by SMS; then it heals."""

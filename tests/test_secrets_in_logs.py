@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from core import log
-from stand_ins import ALL, Scenario, StandIn
+from stand_ins import ALL, Accepted, Scenario, StandIn
 from tests.conftest import NOON
-from tests.stand_ins.journey import NAMES, PHONE, TEXT, Journey, travel
+from tests.stand_ins.journey import NAMES, PHONE, TEXT, Journey, made, travel
 from tests.test_cascade import Stage, _play
 
 PUBLIC = ("id_instance", "session", "instance", "channel_id", "login", "phone_number_id", "version")
@@ -102,31 +104,50 @@ def test_no_secret_in_any_line(name: str, tmp_path: Path, ear: Ear) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_secret_in_any_exception(name: str, ear: Ear) -> None:
-    """What a transport raises, and all that led to it: nobody there, hung up, no answer in time."""
+def test_no_secret_in_any_exception(name: str, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a transport raises, and all that led to it: nobody there, no such name, hung up, no answer in time; whatever it was asked."""
     raised: list[str] = []
 
     async def story(journey: Journey) -> None:
-        async def attempt(**config: Any) -> None:
+        async def attempt(call: Callable[[], Awaitable[Any]]) -> None:
             try:
-                await journey.send(**config)
+                await call()
             except Exception as error:
                 raised.extend([str(error), repr(error), *traceback.format_exception(error)])
 
-        await attempt(base_url="http://127.0.0.1:9")
-        await attempt(base_url="nonsense://nowhere")
+        hooks = [hook for hook in ("probe", "check", "link") if hasattr(journey.plugin, hook)]
+        sent = Accepted("id-1", PHONE, TEXT, NOON)
+        ask = {"probe": journey.probe, "check": lambda: journey.check(sent), "link": lambda: journey.link("kY4v")}
+        for address in ("http://127.0.0.1:9", "nonsense://nowhere", "http://gateway.invalid"):
+            await attempt(lambda address=address: journey.send(base_url=address))  # type: ignore[misc]
+            journey.config = msgspec.structs.replace(journey.config, base_url=address)
+            for hook in hooks:
+                await attempt(ask[hook])
+        journey.config = made(journey.plugin, journey.stand_in.settings(journey.url))
         for answer in ("drop", "empty", "html_502"):
             journey.stand_in.plan(Scenario(answer, report=()))
-            await attempt()
+            await attempt(journey.send)
         journey.http.timeout = httpx.Timeout(0.3)
         journey.stand_in.plan(Scenario("hang", report=()))
-        await attempt()
+        await attempt(journey.send)
 
+    monkeypatch.setattr("socket.getaddrinfo", nowhere(socket.getaddrinfo))
     travel(name, story, clock=lambda: NOON)
     words = [*forbidden(ALL[name]), TEXT]
     assert raised
     assert said(raised, words) == []
     assert said(ear.lines, words) == []
+
+
+def nowhere(look_up: Any) -> Any:
+    """As `socket.getaddrinfo`, which knows no gateway by a name here."""
+
+    def find(host: Any, *more: Any, **named: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {host}")
+        return look_up(host, *more, **named)
+
+    return find
 
 
 def test_the_ear_hears(ear: Ear) -> None:

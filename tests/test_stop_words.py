@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.pipeline.answer import meant
 from tests.conftest import Driver, drive, settings
 from tests.telling import said
 from tests.test_cascade import OTHER, PHONE, Play, Stage, _play
@@ -82,6 +83,20 @@ def test_the_word_among_others_means_nothing(both: Play, text: str) -> None:
         assert (await app.states(), await answers(app)) == ([("whatsapp", "sent")], [])
 
     both(story, "green_api", filter={"recent_chat": None})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("СТОП", "opted_out"), ("  стоп \n", "opted_out"), ("«СТОП!»", "opted_out"), ("СТОП!!!", "opted_out"), ("*Стоп*", "opted_out"),
+        ("CTOП", "opted_out"), ("ctop".replace("c", "с"), None), ("СTОП.", "opted_out"), ("SТОР", "opted_out"), ("Stop…", "opted_out"),
+        ("\ufeffстоп\u200b", "opted_out"), ("СТАРТ", "opted_in"), ("CTAPT", "opted_in"), (" start! ", "opted_in"), ("\"Старт\"", "opted_in"),
+        ("стоп?", None), ("с т о п", None), ("стоп-кран", None), ("стопп", None), ("стор", None), ("\u0301", None), ("стоп старт", None),
+    ],
+)  # fmt: skip
+def test_how_the_word_is_written(text: str, kind: str | None) -> None:
+    """Marks around it, any case, and letters that look alike in the other alphabet; nothing else."""
+    assert meant(text) == kind
 
 
 def test_one_answer_a_day(both: Play) -> None:

@@ -85,7 +85,7 @@ class Rejected(Struct, frozen=True):
 
     reason: str
     scope: Literal["recipient", "content"] = "recipient"  # next channel; or the text or template is wrong: one alert
-    unbind: bool = False  # the bot was blocked: forget the binding
+    unbind: bool = False  # the bot was blocked: the binding rests until the client is back
     everybody: str = ""  # what is wrong with the account where the gateway says it of three clients in a row: they are not refused, it is out of order
     template: str = ""  # no message can leave by this template: it is asked again without it, and others do without it for a while
 
@@ -122,6 +122,9 @@ class DeliveryStatus(Struct, frozen=True):
     reason: str | None = None  # of a failure
     text: str | None = None  # what was sent, where the gateway tells it back
     binding: str | None = None  # the recipient's chat, where the gateway names it instead of the phone: kept
+    scope: Scope = "recipient"  # of a failure, what is wrong: the message goes on in any case; "content" is one alert, "transport" pauses the account
+    after: timedelta | None = None  # of one that is the account's: how long it is left alone, where the gateway says so
+    template: bool = False  # of a failure: no message can leave by the template of this one: others do without it for a while
 
 
 class InboundMessage(Struct, frozen=True):

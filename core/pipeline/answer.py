@@ -12,13 +12,18 @@ from core.runtime import Runtime
 from core.store.callbacks import StoredCallback
 from core.store.rows import OURS, Notification
 
-_WORDS = {"стоп": route.OPTED_OUT, "stop": route.OPTED_OUT, "старт": route.OPTED_IN, "start": route.OPTED_IN}
+_ALIKE = str.maketrans(
+    "сторае", "ctopae"
+)  # keyboards are left in the other alphabet: "CTOП" is three Latin letters and one Russian
+_SAID = {"стоп": route.OPTED_OUT, "stop": route.OPTED_OUT, "старт": route.OPTED_IN, "start": route.OPTED_IN}
+_WORDS = {word.translate(_ALIKE): kind for word, kind in _SAID.items()}
+_AROUND = " \t\r\n\u00a0.!,;:…«»\"'“”„()*_~-–—\u200b\u200e\ufe0f\ufeff"
 _DEADLINE = timedelta(hours=1)  # later it would answer nothing
 
 
 def meant(text: str) -> str | None:
-    """The whole message is the word, in any case, with or without a full stop or exclamation mark: "Стоп, я перепутала" is none."""
-    return _WORDS.get(text.strip().strip(".!").strip().lower())
+    """The whole message is the word, in any case, with a full stop, an exclamation mark or quotes: "Стоп, я перепутала" and "стоп?" are none."""
+    return _WORDS.get(text.strip(_AROUND).lower().translate(_ALIKE))
 
 
 def answer(run: Runtime, row: StoredCallback, phone: str, kind: str, now: datetime) -> Notification | None:

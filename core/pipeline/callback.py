@@ -155,6 +155,8 @@ class Callbacks:
             await self.run.store.people.bind(transport, row.account, item.binding, row.phone, None, now)
         if matched.status in ("delivered", "read") and row.phone and not row.ours:
             await self.run.store.people.won(row.phone, row.company_id or 0, row.channel, now)
+        if matched.status is not None and not row.ours:
+            await self.accounts.reported(row, item, matched.status, now)
         if matched.status == "sent" and row.status == "pending" and not row.is_test:  # taken, though its answer was a refusal
             wait, visit = self.run.config.route_of(row.company_id).fallback_after, row.told.visit_at if row.told else None
             await self.run.store.watches.fall_back_at(row.id, retry.fallback_at(now, wait, visit))

@@ -57,7 +57,7 @@ class Fate:
         return msgspec.structs.replace(
             row, id=0, token=0, step=row.step + 1, turn_at=None, repeat_until=None, fallback_at=None, channel=hop.channel.name, transport=hop.plugin.short, account=hop.account, status="pending",
             reference=new_id("v", now, 23), message=None, error=None, rule=None, attempts=0, claims=0, due_at=now, created_at=now,
-            provider_message_id=None, sent_at=None, delivered_at=None,
+            provider_message_id=None, template=None, sent_at=None, delivered_at=None,
         )  # fmt: skip
 
     def worth_waiting(self, row: Notification, until: datetime, now: datetime) -> bool:

@@ -10,11 +10,11 @@ import msgspec
 from core import retry
 from core.blame import probed, silently
 from core.hooks import Plugin
-from core.model import Rejected, Retry, SendResult, Sent, TransportState
+from core.model import DeliveryStatus, Rejected, Retry, SendResult, Sent, TransportState
 from core.pipeline import route
 from core.pipeline.departure import Leaving
 from core.runtime import Runtime
-from core.store.rows import JournalLine
+from core.store.rows import JournalLine, Notification
 from core.store.templates import Refused
 
 log = logging.getLogger("vestnik.health")
@@ -62,17 +62,36 @@ class Accounts:
 
     async def without(self, leaving: Leaving, result: Rejected, now: datetime) -> datetime:
         """A template is refused: when a message that needs it may leave by it again; now, where it was not left out yet."""
-        account = (leaving.hop.plugin.short, leaving.hop.account)
-        known = self.run.refused.get(account, {}).get(result.template)
+        known = self.run.refused.get(leaving.account, {}).get(result.template)
         if result.template in leaving.message.refused and known is not None:
             return known.again_at
+        await self._refuse(leaving.account, result.template, result.reason, now)
+        return now
+
+    async def _refuse(self, account: tuple[str, int], template: str, reason: str, now: datetime, *, late: bool = False) -> None:
+        known = self.run.refused.get(account, {}).get(template)
         if known is None or known.again_at <= now:  # those that were under way together count as one
             times = known.times + 1 if known is not None else 1
-            entry = Refused(*account, result.template, result.reason, times, now + retry.template_again(times))
-            await self.run.store.templates.refuse(entry)
+            await self.run.store.templates.refuse(
+                Refused(*account, template, reason, times, now + retry.template_again(times), late)
+            )
             await self.run.load_health()
-            await self.run.alerts.refused_template(*account, result.template, result.reason)
-        return now
+            await self.run.alerts.refused_template(*account, template, reason)
+
+    async def reported(self, row: Notification, item: DeliveryStatus, status: str, now: datetime) -> None:
+        """What became of a message says of its text and template. What was refused after it was taken, works once one is delivered."""
+        account, template = (row.transport or "", row.account), row.template or ""
+        if status in ("delivered", "read"):
+            if template in self.run.refused.get(account, {}):
+                await self.run.store.templates.works(*account, template)
+                await self.run.load_health()
+            await self.run.alerts.arrives(*account, row.notification_type, template)
+        elif status == "failed" and item.template and template:
+            await self._refuse(account, template, item.reason or "it is refused", now, late=True)
+        elif status == "failed" and item.scope == "transport":
+            await self.pause(account, Retry(item.reason or "it is out of order", item.after, scope="transport", alert=True), now)
+        elif status == "failed" and item.scope == "content":
+            await self.run.alerts.refused_content(*account, row.notification_type, item.reason or "it is refused", late=True)
 
     async def works(self, hop: route.Hop, sent: Sent, kind: str, now: datetime) -> None:
         """It has taken a message of this kind."""
@@ -81,14 +100,15 @@ class Accounts:
         if health is not None and (health.reason is not None or health.failures):
             await self.run.store.health.works(*account, now)
             await self.run.load_health()
-        if sent.template in self.run.refused.get(account, {}):
+        refused = self.run.refused.get(account, {}).get(sent.template)
+        if refused is not None and not refused.late:
             await self.run.store.templates.works(*account, sent.template)
             await self.run.load_health()
-        await self.run.alerts.works(*account, kind, *filter(None, [sent.template]))
+        proven = [] if refused is not None and refused.late else [sent.template]
+        await self.run.alerts.works(*account, kind, *filter(None, proven))
 
-    async def pause(self, hop: route.Hop, result: Retry, now: datetime) -> datetime:
+    async def pause(self, account: tuple[str, int], result: Retry, now: datetime) -> datetime:
         """It has failed a message; until when it is left alone. Messages that fail beside one another count as one."""
-        account = (hop.plugin.short, hop.account)
         health = self.run.health.get(account)
         beside = health.paused_until if health is not None and health.paused_until and health.paused_until > now else None
         failures = (health.failures if health is not None else 0) + (beside is None)

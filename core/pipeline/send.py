@@ -52,7 +52,9 @@ class Transports:
                 if result.binding and result.binding != leaving.address.binding:
                     await self.run.store.people.bind(hop.plugin.short, hop.account, result.binding, row.phone, None, now)
                 watch = self.fate.watch(row, hop, leaving.told, now)
-                return self.fate.end(row, "sent", now, leaving.note, provider_id=result.id, announce=True, **watch)
+                return self.fate.end(
+                    row, "sent", now, leaving.note, provider_id=result.id, template=result.template or None, announce=True, **watch
+                )
             case Unclear():
                 return self.fate.end(
                     row, "unclear", now, result.reason, announce=True, **self.fate.watch(row, hop, leaving.told, now)
@@ -68,7 +70,7 @@ class Transports:
                 await self.run.alerts.refused_content(hop.plugin.short, hop.account, row.notification_type, result.reason)
                 return self.fate.end(row, "failed", now, result.reason, attempted=True)
             case Retry(scope="transport"):
-                until = await self.accounts.pause(hop, result, now)
+                until = await self.accounts.pause(leaving.account, result, now)
                 waits = not result.alert and self.fate.worth_waiting(row, until, now)
                 return self.fate.onwards(row, [] if waits else way, now, result.reason, wait=until)
             case Retry():

@@ -218,6 +218,6 @@ def _told_values(row: Notification) -> dict[str, Any]:
 def _finish_values(end: Finish) -> dict[str, Any]:
     return {
         "id": end.row.id, "token": end.row.token, "status": end.status, "channel": end.row.channel, "transport": end.row.transport,
-        "account": end.row.account, "provider_id": end.provider_id, "error": end.error, "rule": end.rule,
+        "account": end.row.account, "provider_id": end.provider_id, "template": end.template, "error": end.error, "rule": end.rule,
         "message": end.message, "due_at": end.due_at, "turn_at": end.turn_at, "repeat_until": end.row.repeat_until, "fallback_at": end.fallback_at, "check_at": end.check_at,
     }  # fmt: skip

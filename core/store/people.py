@@ -102,9 +102,11 @@ class PeopleStore:
         await self._work.run("add_token", token=token, phone=phone, now=now)
 
     async def unbind(self, transport: str, account: int, binding: str) -> None:
+        """The client has left the bot: nothing is sent there until he is back."""
         await self._work.run("unbind", transport=transport, account=account, binding=binding)
 
     async def phone_of_binding(self, transport: str, account: int, binding: str) -> str | None:
+        """Whose chat it is, from which somebody writes."""
         found = await self._work.run("phone_of_binding", transport=transport, account=account, binding=binding)
         return found[0]["phone"] if found else None
 

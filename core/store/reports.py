@@ -140,7 +140,7 @@ class Reports:
         again = structs.replace(
             first, id=0, token=0, step=last.step + 1, round=last.round + 1, status="pending", reference=f"v{uuid4().hex[:23]}", message=None,
             error=None, rule=None, revision=revision, attempts=0, claims=0, due_at=now, turn_at=None, repeat_until=None, deadline_at=deadline, created_at=now,
-            provider_message_id=None, sent_at=None, delivered_at=None,
+            provider_message_id=None, template=None, sent_at=None, delivered_at=None,
         )  # fmt: skip
         return again if await tx.fetch("add_notifications", [notification_values(again)]) else None
 

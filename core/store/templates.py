@@ -22,6 +22,7 @@ class Refused(Struct, frozen=True):
     reason: str
     times: int
     again_at: datetime
+    late: bool = False  # a status said so, after the message was taken: only a delivery proves that it works again
 
 
 class TemplateStore:
@@ -41,6 +42,14 @@ class TemplateStore:
         """Those that no message has left by since, but for what was not tried for a day: nobody needs it any more."""
         found = await self._read.submit(statement("refused_templates"), [{"since": now - _FORGOTTEN}])
         return [
-            Refused(row["transport"], row["account"], row["template"], row["reason"], row["times"], time_of(row["again_at"]))
+            Refused(
+                row["transport"],
+                row["account"],
+                row["template"],
+                row["reason"],
+                row["times"],
+                time_of(row["again_at"]),
+                bool(row["late"]),
+            )
             for row in found[0]
         ]

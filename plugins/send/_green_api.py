@@ -45,24 +45,37 @@ _STATUSES = Statuses(
 )
 
 
-async def look_up(url: str, question: dict[str, object], http: httpx.AsyncClient) -> httpx.Response | Retry:
-    """Ask about a number. Nothing is sent yet, which core cannot know: a lost answer is no reason for `Unclear` here."""
+async def look_up(url: str, question: dict[str, object] | None, http: httpx.AsyncClient) -> httpx.Response | Retry:
+    """Ask about a number (`None`: about the instance). Nothing is sent yet, which core cannot know: a lost answer is no reason for `Unclear`."""
     try:
-        return await http.post(url, json=question)
+        return await (http.post(url, json=question) if question else http.get(url))
     except (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError):
-        return Retry("the look-up of the number got no answer")
+        return Retry(
+            "the look-up of the number got no answer" if question else "the question for the instance's state got no answer"
+        )
+
+
+async def off(url: str, http: httpx.AsyncClient) -> Retry | None:
+    """Why nothing may be handed over now: Green-API takes it, and it leaves once the phone is back, hours later."""
+    found = await look_up(url, None, http)
+    if isinstance(found, Retry):
+        return found
+    if found.status_code == 429 or not (wrong := trouble(found)):  # one question a second is answered
+        return None
+    return Retry(wrong) if found.is_server_error else down(wrong)
 
 
 def judge(response: httpx.Response) -> SendResult:
     """What an answer to `sendMessage` means. The envelope of a 400 is not documented, its sentences are."""
     sent, text = answer(response).get("idMessage"), response.text.lower()
+    text = "" if text.lstrip().startswith("<") else text  # a proxy's page says many things
     if response.is_success and isinstance(sent, str | int) and sent:
         return Sent(str(sent))
-    if response.is_client_error and "in starting process" in text:
+    if "in starting process" in text:
         return Retry("the instance is starting")
-    if response.is_client_error and any(words in text for words in ("not authorized", "is expired", "is deleted")):
+    if any(words in text for words in ("not authorized", "is expired", "is deleted")):
         return down("the instance is out of order or not paid for: see its console")
-    if response.status_code == 466 or (response.is_client_error and "quote_exceeded" in text):
+    if response.status_code == 466 or "quote_exceeded" in text:
         return down("the tariff's quota is used up")
     return by_status(response, "base_url, id_instance or token")
 
@@ -92,15 +105,15 @@ def read(request: Request, webhook_token: str, id_instance: str) -> Sequence[Cal
     match hook:
         case {"instanceData": {"idInstance": other}} if id_instance and str(other) != id_instance:
             raise Refused("a callback of another instance")
-        case {"typeWebhook": "outgoingMessageStatus", "idMessage": str(sent), "status": str(name)}:
+        case {"typeWebhook": "outgoingMessageStatus", "idMessage": str() | int() as sent, "status": str(name)}:
             chat = hook.get("chatId")
-            found = _STATUSES.reports(name, sent, phone=phone_of(chat), at=at, binding=lid_of(chat))
+            found = _STATUSES.reports(name, str(sent), phone=phone_of(chat), at=at, binding=lid_of(chat))
             return (*found, _state(name)) if name == "yellowCard" else found
-        case {"typeWebhook": "outgoingAPIMessageReceived", "idMessage": str(sent), "senderData": {"chatId": chat}}:
+        case {"typeWebhook": "outgoingAPIMessageReceived", "idMessage": str() | int() as sent, "senderData": {"chatId": chat}}:
             phone, text = phone_of(chat), _text(hook.get("messageData"))
-            return (DeliveryStatus("sent", sent, phone=phone, at=at, text=text),) if phone and text else ()
-        case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str(chat)}}:
-            return inbound(chat, _text(hook.get("messageData")), at)
+            return (DeliveryStatus("sent", str(sent), phone=phone, at=at, text=text),) if phone and text else ()
+        case {"typeWebhook": "incomingMessageReceived", "senderData": {"chatId": str() | int() as chat}}:
+            return inbound(str(chat), _text(hook.get("messageData")), at)
         case {"typeWebhook": "stateInstanceChanged", "stateInstance": name}:
             return (_state(name),)
         case {"typeWebhook": "quotaExceeded"}:

@@ -20,8 +20,8 @@ from core import (
     Retry,
     SendResult,
     Sent,
-    TransportState,
     answer,
+    blamed,
     moment,
     objects,
 )
@@ -63,8 +63,10 @@ def judge(response: httpx.Response) -> SendResult:
     match answer(response):
         case {"error": {"code": int() | str() as code}} if known := CODES.get(code):
             return known
-        case {"error": {"code": int(code)}} if response.is_server_error:
+        case {"error": {"code": int() | str() as code}} if response.is_server_error and str(code).isdecimal():
             return Retry(f"Meta failed with code {code}")
+        case {"error": {"is_transient": True}}:
+            return Retry("Meta failed for a moment")
         case {"messages": [{"id": str(sent)}, *_]} if response.is_success and sent:
             return Sent(sent)
     return by_status(response, "base_url, version or phone_number_id")
@@ -99,12 +101,13 @@ def _status(said: dict[str, Any]) -> Iterator[CallbackItem]:
     match said:
         case {"id": str(sent), "status": "sent" | "delivered" | "read" | "failed" as status}:
             codes = [error.get("code") for error in objects(said.get("errors"))]
-            cause = next(filter(None, map(CODES.get, codes)), None)
+            cause = next((known for code in codes if (known := CODES.get(code))), None)
             reason = f"Meta's code {codes[0]}" if codes and cause is None else getattr(cause, "reason", None)
             reference = text_of(said.get("biz_opaque_callback_data")) or None
-            yield DeliveryStatus(status, sent, reference, _phone(said.get("recipient_id")), moment(said.get("timestamp")), reason)
-            if isinstance(cause, Retry) and cause.alert:
-                yield TransportState(False, cause.reason)
+            to, at = _phone(said.get("recipient_id")), moment(said.get("timestamp"))
+            wrong, after = blamed(cause), cause.after if isinstance(cause, Retry) and cause.alert else None
+            bad = cause in WRONG_FOR_ALL
+            yield DeliveryStatus(status, sent, reference, to, at, reason, scope=wrong, after=after, template=bad)
 
 
 def _inbound(said: dict[str, Any]) -> Iterator[CallbackItem]:
@@ -122,4 +125,5 @@ def _inbound(said: dict[str, Any]) -> Iterator[CallbackItem]:
 
 
 def _phone(digits: object) -> str | None:
-    return f"+{digits}" if isinstance(digits, str) and digits.isascii() and digits.isdecimal() else None
+    text = str(digits)
+    return f"+{text}" if text.isascii() and text.isdecimal() else None

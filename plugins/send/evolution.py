@@ -1,7 +1,8 @@
 """Sends WhatsApp messages through Evolution API, a gateway on the salon's own server with the salon's own number.
 
 Set the instance's own webhook to `https://…/callback/evolution` with the header `Authorization: Bearer <webhook_token>` (or `jwt_key`
-with that token) and the events MESSAGES_UPDATE, MESSAGES_UPSERT and CONNECTION_UPDATE. The global webhook sends no headers at all.
+with that token) and the events MESSAGES_UPDATE, MESSAGES_UPSERT, SEND_MESSAGE and CONNECTION_UPDATE; leave `webhookByEvents` off. The
+global webhook sends no headers at all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from core import (
     Address,
     CallbackItem,
     Channel,
+    DeliveryStatus,
     Duration,
     Message,
     Needed,
@@ -64,13 +66,13 @@ def _judge(response: httpx.Response) -> SendResult:
     match answer(response):
         case {"response": {"message": [{"exists": False}, *_] | [[{"exists": False}, *_], *_]}}:
             return wa.ABSENT
+        case {"response": {"message": str(text) | [str(text), *_] | [[str(text), *_], *_]}} if "connection closed" in text.lower():
+            return down("the session is closed: scan its QR code")
         case {"response": {"message": [[str(), *_], *_]}}:
             return wa.INVALID
-        case {"response": {"message": str(text) | [str(text), *_]}} if "connection closed" in text.lower():
-            return down("the session is closed: scan its QR code")
         case {"key": {"id": str(sent)}} if response.is_success and sent:
             return Sent(sent)
-    if response.status_code == 400:
+    if response.status_code == 400 and str(answer(response).get("status", 400)) == "400":
         return Unclear("HTTP 400 for a reason that may come after the send")
     return wa.by_status(response, "base_url, instance or api_key")
 
@@ -91,11 +93,15 @@ def callback(request: Request, config: Config, now: datetime) -> Sequence[Callba
     if key and not same_secret(given, key) and not same_jwt(key, given, now):
         raise Refused
     hook = posted(request)
-    if config.instance and hook.get("instance", config.instance) != config.instance:
+    if config.instance and (hook.get("instance") or config.instance) != config.instance:
         raise Refused("a callback of another instance")
     match hook:
-        case {"event": "messages.update", "data": {"keyId": str(sent), "status": str(name), **to}} if to.get("fromMe", True):
+        case {"event": "messages.update", "data": {"keyId": str(sent), "status": str(name), **to}} if to.get("fromMe") is not False:
             return STATES.reports(name, sent, phone=wa.phone_of(to.get("remoteJid")), binding=wa.lid_of(to.get("remoteJid")))
+        case {"event": "send.message", "data": {"key": {"remoteJid": chat, "id": str(sent)}, "message": content, **said}}:
+            phone, text = wa.phone_of(chat), _text(content)  # it finds the message whose answer was lost
+            at = moment(said.get("messageTimestamp"))
+            return (DeliveryStatus("sent", sent, phone=phone, at=at, text=text),) if phone and text else ()
         case {"event": "messages.upsert", "data": {"key": {"remoteJid": str(chat), "fromMe": False, **names}, **said}}:
             known = [
                 jid for jid in (names.get("remoteJidAlt"), names.get("senderPn")) if wa.phone_of(jid)
@@ -105,7 +111,7 @@ def callback(request: Request, config: Config, now: datetime) -> Sequence[Callba
             return (TransportState(state == "open", "" if state == "open" else "the session is closed"),)
         case {"event": "status.instance", "data": {"status": "closed"}}:
             return (TransportState(False, "the session is closed"),)
-    return ()  # echoes of our own messages, reconnecting, contacts
+    return ()  # what was sent by hand, reconnecting, contacts
 
 
 def _text(content: object) -> str:

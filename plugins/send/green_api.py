@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import httpx
 
 from core import Address, CallbackItem, Channel, Message, Needed, Request, Retry, SendResult, answer, hookimpl
-from plugins.send._green_api import judge, look_up, read, trouble
+from plugins.send._green_api import judge, look_up, off, read, trouble
 from plugins.send._whatsapp import ABSENT, OwnNumber, chat_of, facts
 
 
@@ -20,6 +20,7 @@ class Config(OwnNumber, frozen=True):
     id_instance: Needed = ""  # idInstance in the console
     token: Needed = ""  # apiTokenInstance in the console
     webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    check_state: bool = False  # ask first whether the phone is on: what is taken while it is off leaves hours later
     check_number: bool = False  # ask first whether the number is on WhatsApp; each question counts against the tariff
 
 
@@ -30,6 +31,8 @@ def channel(config: Config) -> Channel:
 
 @hookimpl
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    if config.check_state and (wrong := await off(_url(config, "getStateInstance"), http)):
+        return wrong
     if config.check_number:
         found = await look_up(_url(config, "checkWhatsapp"), {"phoneNumber": int(address.phone)}, http)
         if isinstance(found, Retry):

@@ -26,7 +26,7 @@ from core import (
     answer,
     hookimpl,
 )
-from plugins.send._green_api import judge, look_up, read, trouble
+from plugins.send._green_api import judge, look_up, off, read, trouble
 
 
 class Config(Settings, frozen=True):
@@ -34,6 +34,7 @@ class Config(Settings, frozen=True):
     id_instance: Needed = ""  # idInstance in the console
     token: Needed = ""  # apiTokenInstance in the console
     webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    check_state: bool = False  # ask first whether the account is on: what is taken while it is off leaves hours later
     gap: Duration = Duration("500ms")  # least time between two messages, which its queue keeps to in any case; "0s": none
 
 
@@ -44,14 +45,16 @@ def channel(config: Config) -> Channel:
 
 @hookimpl
 async def send(message: Message, address: Address, http: httpx.AsyncClient, config: Config) -> SendResult:
+    if config.check_state and (wrong := await off(_url(config, "getStateInstance"), http)):
+        return wrong
     chat = address.binding or await _chat(address.phone, http, config)
     if not isinstance(chat, str):
         return chat
     said = judge(await http.post(_url(config, "sendMessage"), json={"chatId": chat, "message": message.text}))
     if isinstance(said, Sent):
         return Sent(said.id, chat)  # looked up once: look-ups lead to restrictions, and an inbound message names the chat alone
-    wrong = address.binding and isinstance(said, Rejected) and said.scope == "recipient"
-    return Rejected(said.reason, unbind=True) if wrong else said
+    lost = address.binding and isinstance(said, Rejected) and said.scope == "recipient"
+    return Rejected(said.reason, unbind=True) if lost else said
 
 
 async def _chat(phone: str, http: httpx.AsyncClient, config: Config) -> str | Retry | Rejected:

@@ -111,7 +111,7 @@ def _message(message: dict[str, Any]) -> Sequence[CallbackItem]:
 
 def _contact(user: object, contact: dict[str, Any]) -> Sequence[CallbackItem]:
     match contact:
-        case {"vcf_info": str(card), "max_info": {"user_id": int(owner)}}:
+        case {"vcf_info": str(card), "max_info": {"user_id": int() | str() as owner}}:
             found = re.search(r"^TEL[^:\n]*:\+?(.+)", card, re.MULTILINE)
             return bot.contact(str(owner), owner, user, found[1]) if found else []
     return []

@@ -30,8 +30,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
         form["sender"] = config.sender
     response = await _ask(http, config, "send", form)
     said = answer(response)
-    number = str(said.get("id"))
-    return CODES.judge(response, said.get("error_code"), number if number.isdecimal() and "error" not in said else None)
+    number, wrong = str(said.get("id")), said.get("error") or said.get("error_code")
+    return CODES.judge(response, said.get("error_code"), number if number.isdecimal() and not wrong else None)
 
 
 @hookimpl
@@ -39,7 +39,7 @@ async def check(attempt: Attempt, http: httpx.AsyncClient, config: Config) -> De
     number = attempt.id or _own_id(attempt.reference)
     response = await _ask(http, config, "status", {"phone": attempt.phone.removeprefix("+"), "id": number})
     said = answer(response)
-    if not response.is_success or "error" in said:
+    if not response.is_success or said.get("error") or said.get("error_code"):
         return None
     if str(said.get("status")) == "-3" and attempt.id is None:
         return DeliveryStatus("failed", number, reason="SMSC never got the message")

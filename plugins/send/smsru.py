@@ -84,8 +84,8 @@ def callback(request: Request, config: Config) -> Reply:
     names = sorted((name for name in fields if re.fullmatch(r"data\[\d{1,4}\]", name)), key=lambda name: int(name[5:-1]))
     proof = hashlib.sha256((config.api_id + "".join(fields[name] for name in names)).encode()).hexdigest()
     prove(fields.get("hash"), config.api_id and proof, "the callback's hash is not made with api_id of send.smsru")
-    entries = [fields[name].split("\n") for name in names]
-    items = [STATES.report(entry[2], entry[1], at=entry[3]) for entry in entries if entry[0] == "sms_status" and len(entry) == 4]
+    entries = [fields[name].splitlines() or [""] for name in names]
+    items = [STATES.report(entry[2], entry[1], at=entry[3]) for entry in entries if entry[0] == "sms_status" and len(entry) > 3]
     return Reply(tuple(filter(None, items)), body="100", content_type="text/plain")  # anything else is posted again
 
 

@@ -44,12 +44,12 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     match answer(response):
         case {"ok": True, "result": {"message_id": int() | str() as number}}:
             return CODES.judge(response, None, number)
-        case {"ok": False, "error_code": 403 | "403"}:
+        case {"ok": False, **said} if str(said.get("error_code", response.status_code)) == "403":
             return bot.GONE
         case {"ok": False, "error_code": code, "parameters": {"retry_after": wait}}:
             return CODES.judge(response, code, after=wait)
-        case {"ok": False, "error_code": code, **said}:
-            return CODES.judge(response, _cause(code, str(said.get("description")).lower()))
+        case {"ok": False, **said}:
+            return CODES.judge(response, _cause(said.get("error_code", response.status_code), str(said.get("description")).lower()))
     return CODES.judge(response, None)
 
 
@@ -59,8 +59,8 @@ def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     match posted(request):
         case {"message": {"chat": {"id": int() | str() as to, "type": "private"}, "from": {"id": int() | str() as by}} as said}:
             return _message(str(to), by, said)
-        case {"my_chat_member": {"chat": {"id": int() | str() as to, "type": "private"}, "new_chat_member": {"status": "kicked"}}}:
-            return [Binding(str(to), bound=False)]
+        case {"my_chat_member": {"chat": {"id": int() | str() as to, "type": "private"}, "new_chat_member": {"status": str(now)}}}:
+            return [Binding(str(to), bound=now == "member")] if now in ("member", "kicked") else []
     return []
 
 

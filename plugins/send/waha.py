@@ -55,7 +55,7 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     body = answer(response)
     if response.is_success and (sent := _last_part(body)):
         return Sent(sent)
-    if response.is_client_error and "expected" in body:
+    if "expected" in body:
         return down(_state(body.get("status")).reason or "the session is out of order")
     if response.status_code == 422 and "session" in str(body.get("message")).lower():
         return down("HTTP 422: session is wrong")
@@ -104,18 +104,24 @@ def _state(status: object) -> TransportState:
     return TransportState(status == "WORKING", "" if status == "WORKING" else reason)
 
 
+def _theirs(event: str, said: dict[Any, Any]) -> bool:
+    return not said.get("fromMe", event == "message.any")  # the one event is of what clients write, the other of our own words, too
+
+
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     if config.webhook_hmac_key:
         prove_hmac(config.webhook_hmac_key, request.body, request.headers.get("x-webhook-hmac"), "sha512")
     match posted(request):
-        case {"session": other} if other != config.session:
+        case {"session": other} if other not in (config.session, None):
             raise Refused("a callback of another session")
-        case {"event": "message.ack", "payload": {"id": str(whole), "ack": ack, **of}, **hook} if of.get("fromMe", True):
+        case {"event": "message.ack", "payload": {"id": str(whole) | {"_serialized": str(whole)}, "ack": ack, **of}, **hook} if (
+            of.get("fromMe") is not False
+        ):
             chat, sent = whole.split("_")[-2:][0], whole.rpartition("_")[2]
             phone, lid = wa.phone_of(chat), wa.lid_of(chat)
             return ACKS.reports(ack, sent, reference=sent.lower(), phone=phone, at=hook.get("timestamp"), binding=lid)
-        case {"event": "message" | "message.any", "payload": {"from": str(chat), "fromMe": False, **said}}:
+        case {"event": "message" | "message.any" as event, "payload": {"from": str(chat), **said}} if _theirs(event, said):
             return wa.inbound(chat, wa.text_of(said.get("body")), moment(said.get("timestamp")))
         case {"event": "session.status", "payload": {"status": status}}:
             return (_state(status),)

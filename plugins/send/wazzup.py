@@ -45,7 +45,7 @@ CODES = Codes(
     },
     content={
         "invalidmessagedata wrongtransport validationerror templaterejected": "the message is not valid",
-        "messagetexttoolong messagestoolongwaba messagestoolongwabatemplate": "the text is too long",
+        "messagetexttoolong toolongtext messagestoolongwaba messagestoolongwabatemplate": "the text is too long",
         "messagesisspam spam": "Wazzup takes the text for spam",
     },
     account={
@@ -81,15 +81,15 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
     headers = {"Authorization": f"Bearer {config.api_key}"}
     response = await http.post(f"{config.base_url.rstrip('/')}/v3/message", headers=headers, json=body)
     said = answer(response)
-    return CODES.judge(response, _plain(said.get("error")), text_of(said.get("messageId")))
+    return CODES.judge(response, _plain(said.get("error")), said.get("messageId"))
 
 
 @hookimpl
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     if config.webhook_token:
         prove(request.headers.get("authorization"), f"Bearer {config.webhook_token}")
-    body = posted(request)
-    ours = {name: [e for e in objects(body.get(name)) if e.get("channelId") == config.channel_id] for name in _OF_A_CHANNEL}
+    body, me = posted(request), config.channel_id
+    ours = {name: [e for e in objects(body.get(name)) if e.get("channelId", me) == me] for name in _OF_A_CHANNEL}
     found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, ours["messages"]), *map(_state, ours["channelsUpdates"])]
     return [item for item in found if item is not None]
 
@@ -109,18 +109,18 @@ def _plain(code: object) -> str:
 
 def _status(entry: dict[str, Any]) -> DeliveryStatus | None:
     match entry:
-        case {"messageId": str(message_id), "status": state}:
+        case {"messageId": str() | int() as message_id, "status": state}:
             error = entry.get("error")
-            why = CODES.reason(_plain(error.get("error") if isinstance(error, dict) else error), "")
-            return STATES.report(state, message_id, at=entry.get("timestamp"), reason=why)
+            cause = CODES.get(_plain(error.get("error") if isinstance(error, dict) else error))
+            return STATES.report(state, str(message_id), at=entry.get("timestamp"), cause=cause)
     return None
 
 
 def _inbound(entry: dict[str, Any]) -> InboundMessage | None:
-    if entry.get("status") != "inbound" or entry.get("isEcho") or entry.get("chatType") != "whatsapp":
+    if entry.get("status") != "inbound" or entry.get("isEcho") or entry.get("chatType", "whatsapp") != "whatsapp":
         return None
     phone, _ = parse_phone(f"+{entry.get('chatId')}")
-    return InboundMessage(str(entry.get("text") or ""), phone, at=moment(entry.get("dateTime"))) if phone else None
+    return InboundMessage(text_of(entry.get("text")), phone, at=moment(entry.get("dateTime"))) if phone else None
 
 
 def _state(entry: dict[str, Any]) -> TransportState:

@@ -60,6 +60,10 @@ class Journey:
         wrong: str | None = await _named(self.plugin.probe, http=self.http, config=self.config)
         return wrong
 
+    async def link(self, token: str) -> str:
+        address: str = await _named(self.plugin.link, token=token, http=self.http, config=self.config)
+        return address
+
     async def hear(self) -> list[CallbackItem]:
         """What the plugin reads from the next callback that arrives; it must prove itself."""
         request = await asyncio.wait_for(self.heard.get(), 10)

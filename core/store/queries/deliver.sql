@@ -60,12 +60,12 @@ RETURNING booking_notifications.id
 -- Also what others took for dead while its answer was on the way, if it was sent: then nothing about it is unclear.
 UPDATE booking_notifications
 SET status = r.status, channel = r.channel, transport = r.transport, account = r.account,
-    provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), error = r.error, rule = r.rule,
+    provider_message_id = COALESCE(r.provider_id, booking_notifications.provider_message_id), template = COALESCE(r.template, booking_notifications.template), error = r.error, rule = r.rule,
     message = COALESCE(r.message, booking_notifications.message), due_at = COALESCE(r.due_at, booking_notifications.due_at),
     turn_at = r.turn_at, repeat_until = r.repeat_until, fallback_at = r.fallback_at, check_at = r.check_at, claims = 0, lease_owner = NULL, lease_until = NULL,
     sent_at = CASE WHEN r.status IN ('sent', 'unclear') THEN @at(now) ELSE NULL END,
     finished_at = CASE WHEN r.status = 'pending' THEN NULL ELSE @at(now) END
-FROM @rows r(id bigint, token bigint, status text, channel text, transport text, account bigint, provider_id text, error text, rule text, message text, due_at time, turn_at time, repeat_until time,
+FROM @rows r(id bigint, token bigint, status text, channel text, transport text, account bigint, provider_id text, template text, error text, rule text, message text, due_at time, turn_at time, repeat_until time,
            fallback_at time, check_at time)
 WHERE booking_notifications.id = r.id AND booking_notifications.lease_token = r.token
   AND (booking_notifications.status IN ('pending', 'sending') OR (booking_notifications.status = 'unclear' AND r.status = 'sent'))

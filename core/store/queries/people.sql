@@ -13,7 +13,7 @@ ORDER BY sent_at
 -- known_bindings --
 SELECT r.n, b.binding
 FROM @rows r(n int, phone text, transport text, account bigint)
-JOIN bindings b ON b.phone = r.phone AND b.transport = r.transport AND b.account = r.account
+JOIN bindings b ON b.phone = r.phone AND b.transport = r.transport AND b.account = r.account AND NOT b.gone
 ORDER BY b.bound_at
 
 -- wrote --
@@ -48,13 +48,14 @@ ON CONFLICT (phone, company_id, wrote_to) DO UPDATE SET won_channel = excluded.w
 
 -- bind --
 INSERT INTO bindings (transport, account, binding, phone, bound_at) VALUES (:transport, :account, :binding, :phone, :now)
-ON CONFLICT (transport, account, binding) DO UPDATE SET phone = COALESCE(excluded.phone, bindings.phone), bound_at = excluded.bound_at
+ON CONFLICT (transport, account, binding) DO UPDATE SET phone = COALESCE(excluded.phone, bindings.phone), bound_at = excluded.bound_at, gone = FALSE
 
 -- unbind --
-DELETE FROM bindings WHERE transport = :transport AND account = :account AND binding = :binding
+UPDATE bindings SET gone = TRUE WHERE transport = :transport AND account = :account AND binding = :binding
 
 -- phone_of_binding --
-SELECT phone FROM bindings WHERE transport = :transport AND account = :account AND binding = :binding
+-- Who writes is there.
+UPDATE bindings SET gone = FALSE WHERE transport = :transport AND account = :account AND binding = :binding RETURNING phone
 
 -- use_token --
 DELETE FROM binding_tokens WHERE token = :token AND created_at > :since RETURNING phone

@@ -40,6 +40,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     message: str | None = None
     status: str = "pending"
     provider_message_id: str | None = None
+    template: str | None = None  # of the gateway, that it left by
     error: str | None = None
     rule: str | None = None
     is_test: bool = False
@@ -79,7 +80,7 @@ def notification_row(row: Mapping[str, Any]) -> Notification:
         id=row["id"], token=row["lease_token"] or 0, notification_id=row["notification_id"], step=row["step"], round=row["round"], event_id=row["event_id"],
         source=row["source"], company_id=row["company_id"], record_id=row["record_id"], phone=row["phone"], client_name=row["client_name"],
         notification_type=row["notification_type"], channel=row["channel"], transport=row["transport"], account=row["account"],
-        message=row["message"], status=row["status"], provider_message_id=row["provider_message_id"], reference=row["reference"],
+        message=row["message"], status=row["status"], provider_message_id=row["provider_message_id"], template=row["template"], reference=row["reference"],
         error=row["error"], rule=row["rule"], is_test=bool(row["is_test"]), revision=row["revision"], told=read_booking(row["told"]),
         known_before=read_booking(row["known_before"]), body=row["body"], attempts=row["attempts"], claims=row["claims"], checks=row["checks"],
         due_at=time_of(row["due_at"]), deadline_at=time_of(row["deadline_at"]), created_at=time_of(row["created_at"]), turn_at=when(row["turn_at"]),

@@ -55,6 +55,7 @@ class Finish(Struct, frozen=True, kw_only=True):
     status: str
     at: datetime
     provider_id: str | None = None
+    template: str | None = None  # the one that it left by
     error: str | None = None
     rule: str | None = None
     message: str | None = None

@@ -97,6 +97,38 @@ def test_used_up_checks_do_not_hinder() -> None:
     assert result == Sent("3EB0C767D097B7C7C030")
 
 
+@pytest.mark.parametrize("name", ["green_api", "green_api_max"])
+@pytest.mark.parametrize(
+    ("status", "body", "meant"),
+    [
+        (200, {"stateInstance": "authorized"}, Sent),
+        (
+            200,
+            {"stateInstance": "notAuthorized"},
+            Retry("the instance is not authorized: scan its QR code", scope="transport", alert=True),
+        ),
+        (200, {"stateInstance": "sleepMode"}, Retry("the phone is off", scope="transport", alert=True)),
+        (429, {}, Sent),
+        (401, {}, Retry("HTTP 401 when asked for the instance's state", scope="transport", alert=True)),
+        (502, {}, Retry("HTTP 502 when asked for the instance's state")),
+    ],
+)
+def test_the_state_is_asked_first(name: str, status: int, body: object, meant: Any) -> None:
+    """With `check_state` nothing is handed over while the phone is off: Green-API would take it, and send it hours later."""
+    transport = load(name)
+    given = Given(config={"check_state": True}, at="/getStateInstance/")
+    said, calls = transport.play(as_json(status, body), given)
+    assert (type(said) if meant is Sent else said) == meant
+    assert any("/sendMessage/" in call.url.path for call in calls) is (meant is Sent)
+
+
+def test_a_lost_answer_about_the_state_is_tried_again() -> None:
+    """Nothing was sent yet, so it is no `Unclear`."""
+    result, calls = GREEN.play(httpx.ReadTimeout, Given(config={"check_state": True}, at="/getStateInstance/"))
+    assert result == Retry("the question for the instance's state got no answer")
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize("header", ["Bearer t0ken-of-hook", "Basic t0ken-of-hook", "bearer t0ken-of-hook", "t0ken-of-hook"])
 def test_forms_of_proof(header: str) -> None:
     """The webhook token is known with "Bearer", with "Basic" and bare."""

@@ -61,7 +61,12 @@ def test_an_error_inside_a_success(name: str, file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "body"), [("green_api", {"idMessage": 12345}), ("telegram", {"ok": True, "result": {"message_id": "17"}})]
+    ("name", "body"),
+    [
+        ("green_api", {"idMessage": 12345}),
+        ("wazzup", {"messageId": 17}),
+        ("telegram", {"ok": True, "result": {"message_id": "17"}}),
+    ],
 )
 def test_an_id_is_text_or_a_number(name: str, body: dict[str, Any]) -> None:
     """What was taken is not taken for unclear because of the kind of its id."""

@@ -171,15 +171,21 @@ def test_picture_is_a_message_too() -> None:
 @pytest.mark.parametrize(
     "update",
     [
-        {"my_chat_member": {"chat": SENDER["chat"], "new_chat_member": {"status": "member"}}},
+        {"my_chat_member": {"chat": SENDER["chat"], "new_chat_member": {"status": "restricted"}}},
         {"edited_message": {**SENDER, "text": "СТОП"}},
         {"brand_new": {}},
         {},
     ],
 )
 def test_the_rest_is_ignored(update: dict[str, object]) -> None:
-    """An unblocked bot waits for /start; updates we have no use for are no error."""
+    """Updates we have no use for are no error."""
     assert _read(**update) == []
+
+
+def test_unblocked_is_bound_again() -> None:
+    """It is the same client's chat: core knows whose."""
+    back = {"chat": SENDER["chat"], "new_chat_member": {"status": "member"}}
+    assert _read(my_chat_member=back) == [Binding("987654321")]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from core import (
     Request,
     Retry,
     Sent,
-    TransportState,
     Unclear,
 )
 from core.config import decode_settings
@@ -289,11 +288,10 @@ def test_one_broken_status_does_not_lose_the_others() -> None:
 
 
 def test_failure_of_the_account_stops_it() -> None:
-    """A `failed` status for the account's sake (here the payment) fails the message and stops the account."""
-    message, account = _read(_hook("webhook.status_failed.json", errors=[{"code": 131042, "title": "…"}]))
+    """A `failed` status for the account's sake (here the payment) fails the message, and says that it is the account's."""
+    (message,) = _read(_hook("webhook.status_failed.json", errors=[{"code": 131042, "title": "…"}]))
     assert isinstance(message, DeliveryStatus)
-    assert (message.status, message.reason) == ("failed", "the payment method fails")
-    assert account == TransportState(False, "the payment method fails")
+    assert (message.status, message.reason, message.scope) == ("failed", "the payment method fails", "transport")
 
 
 def test_unknown_failure_names_its_code() -> None:

@@ -26,7 +26,9 @@ account = Account(
         "webhook.messages_update_read.json": (DeliveryStatus("read", ID, phone=PHONE),),
         "webhook.messages_update_error.json": (DeliveryStatus("failed", ID, phone=PHONE),),
         "webhook.messages_upsert_inbound.json": (InboundMessage("Да, приду", PHONE, at=datetime(2026, 9, 21, 14, 15, tzinfo=UTC)),),
-        "webhook.send_message_echo.json": (),
+        "webhook.send_message_echo.json": (
+            DeliveryStatus("sent", ID, phone=PHONE, at=datetime(2026, 9, 21, 14, 13, 21, tzinfo=UTC), text=RECORDED),
+        ),
         "webhook.connection_update_close.json": CLOSED,
         "webhook.status_instance_closed.json": CLOSED,
     },
