@@ -222,5 +222,6 @@ def _made(path: Path) -> str:
         raise StoreError(
             f"{path}: the operator's token cannot be kept there ({error.strerror}); set [server] token instead"
         ) from None
-    print(f"The operator's token, shown once and kept in {path}: {token}", flush=True)  # noqa: T201
+    with contextlib.suppress(BrokenPipeError):  # a start does not depend on who reads along
+        print(f"The operator's token, shown once and kept in {path}: {token}", flush=True)  # noqa: T201
     return token

@@ -81,9 +81,12 @@ def _installed(path: tuple[str, ...]) -> EntryPoints:
 
 
 def built_in(stage: str) -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(_built_in_paths(stage)) if not module.name.startswith("_")}
+
+
+def _built_in_paths(stage: str) -> list[str]:
     spec = importlib.util.find_spec(f"{BUILT_IN}.{stage}") if stage in STAGES else None
-    paths = list(spec.submodule_search_locations or ()) if spec else []
-    return {module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")}
+    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def channels() -> tuple[str, ...]:
@@ -101,6 +104,14 @@ def folders(config: Configuration) -> list[Path]:
             raise PluginError(f"{config.path} [plugins] path: {mend}")
         result.append(folder)
     return result
+
+
+def forgotten(config: Configuration) -> list[Path]:
+    """Plugins in folders beside the file that `[plugins] path` does not name: one just written, say. None is imported."""
+    there = [folder.resolve() for folder in folders(config)]
+    there += [Path(path).resolve().parent for stage in STAGES for path in _built_in_paths(stage)]
+    found = (file for stage in STAGES for file in sorted(config.folder.glob(f"*/{stage}/[!_]*.py")))
+    return [file for file in found if file.resolve().parents[1] not in there and b"hookimpl" in file.read_bytes()]
 
 
 def _misplaced(folder: Path, entry: str) -> str | None:

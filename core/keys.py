@@ -48,6 +48,17 @@ def keys(config: type[Struct]) -> list[Key]:
     ]
 
 
+def table(stage: str, name: str, config: type[Struct], *path: str) -> list[str]:
+    """The lines of config.toml that switch a plugin on, each key with its default and comment; with a `path`, its folder as well."""
+    rows = [(f"{key.name} = {key.default}" if key.default else f'# {key.name} = "…"', key.comment) for key in keys(config)]
+    width = max((len(row) for row, _ in rows), default=0)
+    return [
+        *(["[plugins]", f"path = {spell(path)}", ""] if path else []),
+        f"[{stage}.{name}]",
+        *(f"{row:<{width}}  # {comment}" for row, comment in rows),
+    ]
+
+
 def comments(config: type[Any]) -> dict[str, str]:
     """The comment on the line of each field, those of the structs it stands on included."""
     found: dict[str, str] = {}

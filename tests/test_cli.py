@@ -343,6 +343,36 @@ def test_a_plugin_that_is_off_in_full(tmp_path: Path) -> None:
     assert (code, out, err) == (1, "", "filter.own_coment: there is no such plugin, did you mean `filter.own_comment`?\n")
 
 
+def test_a_plugin_that_nobody_has_switched_on(tmp_path: Path) -> None:
+    """In a named folder without a table, in a folder that is not named, or switched off: it is shown, with what switches it on, and that works."""
+    addition = private(tmp_path)
+    keys = '  [filter.mondays]\n  days = ["monday"]  # [mon] to [sun]\n  api_token = ""     # of the calendar\n'
+    written(tmp_path, PLAIN + addition)
+    code, out, _ = vestnik(tmp_path, "plugins", "mondays")
+    assert (code, out.partition("\n")[0]) == (0, f"filter.mondays ({tmp_path / 'mine' / 'filter' / 'mondays.py'}; off)")
+    assert out.endswith(f"To switch it on, write into config.toml:\n{keys}")
+
+    written(tmp_path, PLAIN)
+    assert "not under [plugins] path in config.toml: mine/filter/mondays.py" in vestnik(tmp_path, "plugins")[1].splitlines()
+    for name in ("mondays", "filter.mondays"):
+        code, out, _ = vestnik(tmp_path, "plugins", name)
+        assert (code, out.partition("\n")[0]) == (0, f"filter.mondays ({tmp_path / 'mine' / 'filter' / 'mondays.py'}; off)")
+        head, _, lines = out.partition("To switch it on, write into config.toml:\n")
+        assert lines == f'  [plugins]\n  path = ["mine"]\n\n{keys}'
+        assert ["api_token", "text", '""', "of the calendar"] in cells(head)
+    written(tmp_path, PLAIN + lines)
+    assert f"mondays.py; on for all{')'}" in vestnik(tmp_path, "plugins", "mondays")[1]
+
+    (tmp_path / "ours").mkdir()
+    written(tmp_path, PLAIN + '[plugins]\npath = ["ours"]\n')
+    out = vestnik(tmp_path, "plugins", "mondays")[1]
+    assert '(instead of the `path` that stands there):\n  [plugins]\n  path = ["ours", "mine"]\n' in out
+
+    written(tmp_path, PLAIN + addition + "[filter.mondays]\nenabled = false\n")
+    out = vestnik(tmp_path, "plugins", "mondays")[1]
+    assert out.endswith("To switch it on, take `enabled = false` out of [filter.mondays] in config.toml.\n")
+
+
 def test_how_often_each_rule_said_no(tmp_path: Path, database_url: str) -> None:
     """Each rule that said no to an event counts it once, also where another one named the reason; a day ago is too long ago. Both databases."""
     by_bot = [body("record_create_by_bot_comment", id=number, resource_id=number) for number in (71, 72)]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from core import config as configuration
-from core import hooks
+from core import hooks, keys
 from core.cli import new
+from core.contract import config_class_of
 from core.errors import VestnikError
+from core.testing import load
 from tests.inside import pytest_in, vestnik
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +93,8 @@ def test_what_it_prints_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_table_that_it_prints_is_right(tmp_path: Path, stage: str) -> None:
     """What it says for config.toml, put there, loads the plugin with the defaults of its keys."""
     written = new.write(stage, "sample", tmp_path / "private")
-    table = new.table(stage, "sample", written[0], "private")
+    config_class = config_class_of(stage, "sample", load(written[0]))
+    table = keys.table(stage, "sample", config_class, "private")
     file = tmp_path / "config.toml"
     file.write_text("\n".join(table), encoding="utf-8")
     (plugin,) = hooks.load(configuration.load(file, {})).plugins

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from core.cli import server, plugins, events, messages, data  # noqa: F401  # isort: skip (--help shows their commands in this order)
+from core.cli import streams  # isort: skip
 from core.cli.frame import DEFAULT, cli, loaded
 from core.errors import VestnikError
 
@@ -23,15 +24,16 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    _add_commands()
-    try:
-        cli(standalone_mode=True)
-    except VestnikError as error:
-        if debug:
-            raise
-        text = str(error)
-        typer.secho(f"{_config_file()} {text}" if text.startswith("[") else text, fg="red", err=True)
-        sys.exit(1)
+    with streams.kept():
+        _add_commands()
+        try:
+            cli(standalone_mode=True)
+        except VestnikError as error:
+            if debug:
+                raise
+            text = str(error)
+            typer.secho(f"{_config_file()} {text}" if text.startswith("[") else text, fg="red", err=True)
+            sys.exit(1)
 
 
 def _config_file() -> Path:

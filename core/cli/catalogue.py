@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from core.config import STAGES, Configuration, near
 from core.contract import check_module, config_class_of
 from core.errors import VestnikError
 from core.hooks import Hooks, Plugin
-from core.keys import keys, spell
+from core.keys import keys, spell, table
 from core.store.look import Look
 
 _SECRETS = ("token", "key", "secret", "password", "proxy", "api_id")
@@ -53,6 +54,8 @@ def overview(found: Hooks, config: Configuration, said: Said, console: Console) 
         console.print(f"off: {', '.join(off)}")
     if absent:
         console.print(f"no table in {config.path.name}: {', '.join(absent)}")
+    if forgotten := [os.path.relpath(file) for file in discovery.forgotten(config)]:
+        console.print(f"not under [plugins] path in {config.path.name}: {', '.join(forgotten)}", markup=False)
     console.print("`vestnik plugins NAME` shows one in full, switched on or not.")
 
 
@@ -84,6 +87,9 @@ def named(name: str, found: Hooks, config: Configuration) -> list[Plugin]:
     """The plugins of a name, such as `filter.own` or `own`; one that is off is imported to be shown. Raises `VestnikError`."""
     on = [plugin for plugin in found.plugins if name in (plugin.name, plugin.short)]
     off = [_off(stage, short, config) for stage, short in _all(config) if name in (f"{stage}.{short}", short)]
+    off += [
+        _off(*_named(file), config, file) for file in discovery.forgotten(config) if name in (".".join(_named(file)), file.stem)
+    ]
     wanted = on + [plugin for plugin in off if plugin.name not in [entry.name for entry in on]]
     if not wanted:
         there = sorted({f"{stage}.{short}" for stage, short in _all(config)} | {plugin.name for plugin in found.plugins})
@@ -96,16 +102,24 @@ def _all(config: Configuration) -> list[tuple[str, str]]:
     return list(dict.fromkeys([*tables, *((stage, name) for stage in STAGES for name in sorted(discovery.known(stage, config)))]))
 
 
-def _off(stage: str, short: str, config: Configuration) -> Plugin:
-    table = config.tables.get(stage, {}).get(short) or {}
-    named = {key: value for key, value in table.items() if key == "module"}
-    module, origin = discovery.find(stage, short, named, config)
+def _named(file: Path) -> tuple[str, str]:
+    """Stage and name of a plugin by where it lies."""
+    return file.parent.name, file.stem
+
+
+def _off(stage: str, short: str, config: Configuration, file: Path | None = None) -> Plugin:
+    keyed = config.tables.get(stage, {}).get(short) or {}
+    named = {key: value for key, value in keyed.items() if key == "module"}
+    if file is not None:  # in a folder that nobody has named yet
+        module, origin = discovery.import_file(file, f"vestnik_private.{stage}.{short}", os.path.relpath(file)), str(file)
+    else:
+        module, origin = discovery.find(stage, short, named, config)
     calls, config_class = check_module(stage, short, module), config_class_of(stage, short, module)
     return Plugin(stage, short, module, origin, calls, "abstain", config_class, {})
 
 
-def in_full(plugin: Plugin, said: Said, console: Console) -> None:
-    """One plugin: what it does, its hooks, its keys with what they are now."""
+def in_full(plugin: Plugin, config: Configuration, said: Said, console: Console) -> None:
+    """One plugin: what it does, its hooks, its keys with what they are now; of one that is off, what switches it on."""
     console.print(f"[bold]{plugin.name}[/] ({plugin.origin}; {_state(plugin)})")
     console.print(Text(f"{inspect.getdoc(plugin.module) or ''}\n"))
     console.print(f"file: {_place(plugin)}")
@@ -114,18 +128,39 @@ def in_full(plugin: Plugin, said: Said, console: Console) -> None:
         console.print(f"if it breaks: {'the message is held' if plugin.on_error == 'hold' else 'it is left out'}")
     for sentence in _said(plugin, said):
         console.print(sentence)
+    _keys(plugin, console)
+    if not plugin.configs:
+        console.print("\n".join(_switch(plugin, config)), markup=False)
+
+
+def _keys(plugin: Plugin, console: Console) -> None:
     known = keys(plugin.config_class)
     if not known:
         console.print("It has no keys of its own.")
         return
     set_for = {company: config for company, config in plugin.configs.items() if config is not None}
-    table = Table(header_style="bold")
+    grid = Table(header_style="bold")
     for name in ("key", "type", "default", *(f"now ({company})" if company else "now" for company in set_for), "comment"):
-        table.add_column(name)
+        grid.add_column(name)
     for key, entry in zip(known, msgspec.structs.fields(plugin.config_class), strict=True):
         now = [_now(key.name, getattr(config, entry.name)) for config in set_for.values()]
-        table.add_row(*map(Text, (key.name, key.kind, key.default or "unset", *now, key.comment)))
-    console.print(table, soft_wrap=False)
+        grid.add_row(*map(Text, (key.name, key.kind, key.default or "unset", *now, key.comment)))
+    console.print(grid, soft_wrap=False)
+
+
+def _switch(plugin: Plugin, config: Configuration) -> list[str]:
+    """What to change in the file to switch it on, as lines."""
+    file, tables = config.path.name, [config.tables, *config.overrides.values()]
+    if any(plugin.short in stages.get(plugin.stage, {}) for stages in tables):
+        return [f"To switch it on, take `enabled = false` out of [{plugin.name}] in {file}."]
+    above: list[str] = []
+    if any(plugin.origin == str(path) for path in discovery.forgotten(config)):
+        above = [*config.plugins.path, Path(os.path.relpath(Path(plugin.origin).parents[1], config.folder)).as_posix()]
+    place = " (instead of the `path` that stands there)" if above and config.plugins.path else ""
+    return [
+        f"To switch it on, write into {file}{place}:",
+        *(f"  {line}".rstrip() for line in table(plugin.stage, plugin.short, plugin.config_class, *above)),
+    ]
 
 
 def _now(name: str, value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import uvicorn
 from rich.console import Console
 
 from core import config as configuration
@@ -100,6 +101,7 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
         vestnik: Vestnik = app.state.vestnik
         server = make_server(app, "127.0.0.1", port)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
+        stack.push_async_callback(_stopped, server, serving)  # whatever ends it: a reader who has gone ends it as well
         while not server.started:
             if serving.done():
                 await serving
@@ -116,10 +118,13 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
             )
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-        server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
         return lost
+
+
+async def _stopped(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """End the server as one that is told to: the store is closed, the plugins are shut down. Never raises."""
+    server.should_exit = True
+    await asyncio.wait([serving])
 
 
 async def _stand_in(name: str, port: int, http: httpx.AsyncClient, stack: contextlib.AsyncExitStack) -> tuple[Any, dict[str, Any]]:

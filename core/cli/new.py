@@ -13,7 +13,7 @@ from pathlib import Path
 from core.contract import config_class_of
 from core.discovery import built_in, import_file
 from core.errors import VestnikError
-from core.keys import keys
+from core.keys import table
 
 
 def write(stage: str, name: str, into: Path) -> list[Path]:
@@ -57,26 +57,10 @@ def _check_name(stage: str, name: str) -> None:
         raise VestnikError(f"{name}: a plugin of this name is built in ([{stage}.{name}]); choose another, such as my_{name}")
 
 
-def table(stage: str, name: str, plugin: Path, folder: str) -> list[str]:
-    """What switches it on in config.toml, each key with its default and comment."""
-    module = import_file(plugin, f"vestnik_private.{stage}.{name}", str(plugin))
-    rows = [
-        (f"{key.name} = {key.default}" if key.default else f'# {key.name} = "…"', key.comment)
-        for key in keys(config_class_of(stage, name, module))
-    ]
-    width = max((len(row) for row, _ in rows), default=0)
-    return [
-        "[plugins]",
-        f'path = ["{folder}"]',
-        "",
-        f"[{stage}.{name}]",
-        *(f"{row:<{width}}  # {comment}" for row, comment in rows),
-    ]
-
-
 def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
     """What to do with it, as lines for a terminal."""
     plugin, test = written[:2]
+    config_class = config_class_of(stage, name, import_file(plugin, f"vestnik_private.{stage}.{name}", str(plugin)))
     kit = "" if _has_pytest() else f'        {_typed("pip")} install "vestnik[test]"\n'
     return "\n".join(
         [
@@ -87,7 +71,7 @@ def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
             "  Test it:",
             f"{kit}        {_typed('pytest')} {test}",
             "  Switch it on, in config.toml:",
-            *(f"        {line}".rstrip() for line in table(stage, name, plugin, into.as_posix())),
+            *(f"        {line}".rstrip() for line in table(stage, name, config_class, into.as_posix())),
             "",
             "  Then change it. How plugins are written: docs/plugins.md.",
         ]

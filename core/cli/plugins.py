@@ -59,6 +59,6 @@ def plugins(
             catalogue.overview(hooks, found, said, out)
             return
         for plugin in catalogue.named(name, hooks, found):
-            catalogue.in_full(plugin, said, out)
+            catalogue.in_full(plugin, found, said, out)
 
     with_store(config, work)

@@ -56,9 +56,16 @@ def _event(event: dict[str, Any], clock: str, console: Console) -> None:
         _line(line, ids.get((line["notification_id"], line["plugin"])) if sent else None, clock, console)
     for message in event["notifications"]:
         _message(message, console)
+    console.print(Text.assemble("  ", (f"→ {event['status']}", "bold"), f"{_end(event)}\n"))
+
+
+def _end(event: dict[str, Any]) -> str:
+    """Why it stands where it stands."""
+    if event["status"] == "received" and not event["claims"]:  # what was decided before is in the journal
+        again = "to be decided again, since the replay of" if event["attempts"] else "to be decided, since"
+        return f": waits {again} {_cell(event['due_at'])}; a running `vestnik serve` or `vestnik worker` does that"
     rule = f" by rule {event['rule']}" if event["rule"] else ""
-    reason = f": {event['reason']}" if event["reason"] else ""
-    console.print(Text.assemble("  ", (f"→ {event['status']}", "bold"), f"{rule}{reason}\n"))
+    return rule + (f": {event['reason']}" if event["reason"] else "")
 
 
 def _step(at: datetime, stage: str, said: str, console: Console) -> None:

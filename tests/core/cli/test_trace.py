@@ -126,6 +126,37 @@ def test_a_message_that_a_rule_puts_off(play: Callable[..., Any], tmp_path: Path
     play(story, plugins={"path": ["."]}, filter={"late": {}})
 
 
+def test_what_was_replayed_waits_since_the_replay(play: Callable[..., Any]) -> None:
+    """While no worker runs, `trace` says that it waits for one and since when, and not what had been decided before; then it does again."""
+
+    async def story(app: Driver) -> None:
+        told = await app.tell(body("record_update_comment_only"))
+        before = (await traced(app, told["event_id"]))[-2]
+        assert before.startswith("  → suppressed by rule own_comment: ")
+        app.clock.now += timedelta(hours=1)
+        await replayed(app, told["event_id"])
+        assert (await traced(app, told["event_id"]))[-2] == (
+            "  → received: waits to be decided again, since the replay of 2025-08-20 10:00:00; "
+            "a running `vestnik serve` or `vestnik worker` does that"
+        )
+        await app.settle()
+        assert (await traced(app, told["event_id"]))[-2].startswith("  → suppressed by rule unchanged: ")
+
+    play(story)
+
+
+def test_what_nobody_has_decided_waits_since_it_came(play: Callable[..., Any]) -> None:
+    """A server without a worker: the same sentence, without a replay."""
+
+    async def story(app: Driver) -> None:
+        event = (await app.post(body("record_create_discount50"))).json()["eventId"]
+        assert (await traced(app, event))[-2] == (
+            "  → received: waits to be decided, since 2025-08-20 09:00:00; a running `vestnik serve` or `vestnik worker` does that"
+        )
+
+    play(story)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
