@@ -32,6 +32,7 @@ _PHONE = "+79000000088"  # of the recorded client
 _SETTLE = "settle"  # the one delay that ends while one looks
 _WAIT = 0.05
 _PATIENCE = 15.0  # seconds for one example
+_REPORTED = 5.0  # seconds until what the gateway reports has come in
 
 
 # Where no config.toml lies, or one without any source (a plugin's own table, say): what the shipped one has on.
@@ -108,9 +109,10 @@ async def run(base: Path, *, stay: bool, console: Console, transport: str | None
             await asyncio.sleep(_WAIT)
         if stand_in is not None:
             await _acquainted(vestnik, stand_in, transport or "")
+        ends = _reports(hooks, transport, stand_in)
         lost, seen = 0, dict[str, int]()
         for plugin, example in shown:
-            lost += not await _show(vestnik, http, plugin.short, example, console)
+            lost += not await _show(vestnik, http, plugin.short, example, console, ends)
             asked(beside, seen, console)
         if stay:
             console.print(
@@ -148,7 +150,17 @@ async def _acquainted(vestnik: Vestnik, stand_in: Any, transport: str) -> None:
     await asyncio.sleep(4 * _WAIT)
 
 
-async def _show(vestnik: Vestnik, http: httpx.AsyncClient, source: str, example: Example, console: Console) -> bool:
+def _reports(hooks: plugin_hooks.Hooks, transport: str | None, stand_in: Any) -> str:
+    """The last that a stand-in reports of a message: until then it is not told, lest "sent" and "delivered" be a matter of luck."""
+    plugin = hooks.get("send", transport or "")
+    if plugin is None or not plugin_hooks.facts(plugin).reports_delivery or "callback" not in plugin.calls:
+        return "sent"
+    return str(stand_in.reports[-1])
+
+
+async def _show(
+    vestnik: Vestnik, http: httpx.AsyncClient, source: str, example: Example, console: Console, ends: str = "sent"
+) -> bool:
     console.print(f"\n[bold cyan]▶ {example.title}[/]")
     answered = await http.post(f"/webhook/{source}", content=example.body, headers={"content-type": "application/json"})
     if answered.status_code != 200:
@@ -158,7 +170,7 @@ async def _show(vestnik: Vestnik, http: httpx.AsyncClient, source: str, example:
     waited = 0.0
     while waited < _PATIENCE:
         story = (await vestnik.run.store.look.story(event))[0]
-        if _is_over(story):
+        if _is_over(story) and (waited > _REPORTED or _is_reported(story, ends)):
             _tell(story, console)
             return True
         await asyncio.sleep(_WAIT)
@@ -174,6 +186,12 @@ def _is_over(story: dict[str, Any]) -> bool:
         return True
     decided = story["status"] not in ("received", "deferred")
     return decided and all(message["status"] not in ("pending", "sending") for message in story["notifications"])
+
+
+def _is_reported(story: dict[str, Any], ends: str) -> bool:
+    """Nothing more is heard of its message, if it has one."""
+    sent = [message["status"] for message in story["notifications"]]
+    return bool(story["repeats"]) or not sent or sent[-1] in (ends, "failed") or (ends == "sent" and sent[-1] != "pending")
 
 
 def _tell(story: dict[str, Any], console: Console) -> None:

@@ -72,7 +72,8 @@ def outcomes() -> str:
     """The classes of a manifest, and what each means."""
     rows = []
     for name, (kind, fields) in recorded.MEANS.items():
-        said = ", ".join(f"{field}={value!r}" for field, value in fields.items())
+        told = {field: value for field, value in fields.items() if value is not None}
+        said = ", ".join(f"{field}={'…' if value is ... else repr(value)}" for field, value in told.items())
         rows.append((code(name), code(f"{kind.__name__}({said})" if said else kind.__name__)))
     return table(("`outcome`", "the transport answers"), rows)
 

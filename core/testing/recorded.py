@@ -10,6 +10,8 @@ A folder holds the bodies, one file each, and `_manifest.json`, which says what 
 | `id` | accepted answers, status webhooks | the gateway's id of the message in it |
 | `method`, `path`, `headers` | requests, `health` | what leaves, besides the body; `path` is whole, with that of `base_url` |
 | `status` | `status_poll`, `status_webhook` | `sent`, `delivered`, `read` or `failed` |
+
+Beside `files`, `length` is how many characters the gateway's page allows one message: what `channel` states must not be more.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ TEXT = "Вы записаны: *25 июля, 14:00*, мастер Ольга"
 NOW = datetime(2026, 7, 20, 10, 0, tzinfo=UTC)
 REFERENCE = "3eb0a1b2c3d4e5f60718"
 
-# What an outcome class means to us.
+# What an outcome class means to us; `...`: any value but `None`.
 MEANS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
     "accepted": (Sent, {}),
     "duplicate_accepted": (Sent, {}),
@@ -41,7 +43,11 @@ MEANS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
     "rate_limited_pair": (Retry, {"scope": "recipient", "alert": False}),
     "rate_limited_stop_channel": (Retry, {"scope": "transport", "alert": True}),
     "rate_limited": (Retry, {"alert": False}),
-    "retryable": (Retry, {"scope": "recipient", "alert": False}),
+    "retryable": (Retry, {"scope": "recipient", "alert": False, "within": None}),
+    "retryable_within": (
+        Retry,
+        {"scope": "recipient", "alert": False, "within": ...},
+    ),  # it may have been taken, and a repeat is known
     "auth_config": (Retry, {"scope": "transport", "alert": True}),
     "billing_quota": (Retry, {"scope": "transport", "alert": True}),
     "session_down": (Retry, {"scope": "transport", "alert": True}),
@@ -50,7 +56,7 @@ MEANS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
 
 
 def meaning(outcome: str) -> tuple[type, Mapping[str, Any]]:
-    """A manifest may say more behind the class's name ("retryable_same_crmMessageId_within_60s"): the longest name counts."""
+    """A manifest may say more behind the class's name ("retryable_within_60s"): the longest name counts."""
     names = [name for name in MEANS if outcome.startswith(name)]
     if not names:
         raise VestnikError(f"_manifest.json: there is no outcome `{outcome}`; there are: {', '.join(MEANS)}")

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from core.model import Case, Staff
 from core.testing.contracts.common import text
-from core.testing.values import NOON, PHONE, VISIT, a_booking, a_case, a_contact, a_notice, a_service, an_event
+from core.testing.values import NOON, PHONE, SALON, VISIT, a_booking, a_case, a_contact, a_notice, a_service, an_event
 
 TYPES = ("booking_created", "booking_updated", "booking_cancelled")
 FIELDS = ("time", "services", "staff", "branch", "price", "phone")
 SECOND = timedelta(seconds=1)
+ELSEWHERE = msgspec.structs.replace(SALON, timezone="Asia/Vladivostok")
+NOWHERE = msgspec.structs.replace(SALON, timezone=None)  # config.toml says no zone
+SALONS = (SALON, ELSEWHERE, NOWHERE)
 
 times = st.integers(-20 * 86400, 40 * 86400).map(lambda seconds: NOON + seconds * SECOND)  # of visits
 past = st.integers(-20 * 86400, 0).map(lambda seconds: NOON + seconds * SECOND)  # of what has happened
@@ -56,6 +60,7 @@ cases = st.builds(
         opted_out_at=st.none() | past,
         sent_at=st.lists(past, max_size=8).map(lambda found: tuple(sorted(found))),
     ),
+    salon=st.sampled_from(SALONS),
     test=st.booleans(),
     seen=st.booleans(),
     note=st.sampled_from(["", "only the payment differs"]),
@@ -66,6 +71,7 @@ notices = st.builds(
     booking=bookings,
     announced=st.none() | bookings,
     changed=st.frozensets(st.sampled_from(FIELDS)),
+    salon=st.sampled_from(SALONS),
 )
 
 HOUR = timedelta(hours=1)
@@ -97,6 +103,9 @@ _KNOWN: tuple[dict[str, Any], ...] = (
     {"event": an_event(stale=True, known_changed_at=NOON + SECOND)},
     {"event": an_event(repeat=True)},
     {"test": True},
+    {"salon": ELSEWHERE},
+    {"salon": NOWHERE},
+    {"salon": NOWHERE, "test": True},
 )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, ClassVar
@@ -16,6 +19,25 @@ from core.testing.values import NOON, a_case
 
 LONGEST = timedelta(days=8)  # a rule that wants to wait longer has mistaken a date
 _ONE_MINUTE = timedelta(minutes=1)
+_FAR = "FAR-13"  # a zone as POSIX spells it: UTC+13
+
+
+@contextlib.contextmanager
+def machine_in(zone: str) -> Iterator[None]:
+    """The machine's own zone is another for a while; not where a system cannot change it."""
+    if not hasattr(time, "tzset"):
+        yield
+        return
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
 
 
 class RuleContract(Contract):
@@ -38,6 +60,14 @@ class RuleContract(Contract):
             "filter",
             f"answered {spelled(first)} and then {spelled(again)} to the same case",
             "keep nothing between two calls",
+        )
+        with machine_in(_FAR):
+            far = rule.asked("filter", case=case, now=now, config=config)
+        rule.demand(
+            far == first,
+            "filter",
+            f"answered {spelled(first)}, and {spelled(far)} on a machine in another time zone",
+            "reckon by ZoneInfo(case.salon.timezone) where it is known, never by .astimezone() without a zone or time.localtime",
         )
         if first is None:
             return None
@@ -107,7 +137,8 @@ def rule(
 
     `config` are keys of its table. The suite's clock stands at 2026-08-20 09:00 UTC, a Thursday, noon in Moscow; the plain booking is a
     visit 26.5 hours later. There the rule has to let the plain new booking pass, or, where it objects to that, the case `passes`. And
-    it has to object to something: in the week from then on, to a plain booking with one thing different. A rule that waits for more
+    it has to object to something: in the week from then on, to a plain booking with one thing different. Some of the salons are in
+    Vladivostok or have no zone, some of the bookings are tests, and the machine's own zone must not matter. A rule that waits for more
     than that is given a case it `speaks` about, or the moment `at` which it does.
     """
     return suite(RuleContract, "filter", plugin, config or {}, passes=passes or a_case(), speaks=speaks, at=at)  # type: ignore[return-value]

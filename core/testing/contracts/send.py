@@ -15,6 +15,7 @@ from core.testing.recorded import Account
 
 HOOKS = {
     "test_asked_status": "check",
+    "test_lost_answer_is_asked_by_our_reference": "check",
     "test_any_status_answer_is_read": "check",
     "test_probe": "probe",
     "test_any_probe_is_answered": "probe",

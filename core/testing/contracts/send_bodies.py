@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -43,6 +44,26 @@ class BodiesContract(PlayedContract):
                 "give it one in _manifest.json, or name it in Account(answers=…) or Account(unused=…)",
             )
 
+    def test_length_is_the_gateways(self) -> None:
+        """No longer a text than the gateway's page allows, and none shorter than one that it shows."""
+        length, found = self.subject.asked("channel", config=self.subject.config()).length, self.subject
+        allowed = self.transport.manifest.get("length", length)
+        found.demand(
+            length <= allowed,
+            "channel",
+            f"length is {length}, and the manifest says that {allowed} characters are allowed",
+            f"say Channel(…, length={allowed}), or mend the manifest",
+        )
+        for file in self.files("request"):
+            if self.transport.body(file).strip():
+                longest = max(map(len, _texts(json.loads(self.transport.body(file)))), default=0)
+                found.demand(
+                    longest <= length,
+                    "channel",
+                    f"length is {length}, and in {file} a text of {longest} characters leaves",
+                    "say how many one message may have",
+                )
+
     def test_answer_is_judged(self, file: str) -> None:
         """Each answer of the gateway is judged as its outcome class in the manifest says, whatever its HTTP status."""
         outcome = self.transport.files[file]["outcome"]
@@ -51,9 +72,10 @@ class BodiesContract(PlayedContract):
         if outcome == "rate_limited":
             fields = {**fields, "scope": self.transport.account.rate_limited}
         told = f"judged {file} as {spelled(result)}, and the manifest calls it {outcome}"
-        wanted = f"{kind.__name__}({', '.join(f'{name}={spelled(value)}' for name, value in fields.items())})"
+        fits = ", ".join(f"{name}={'…' if value is ... else spelled(value)}" for name, value in fields.items())
+        wanted = f"{kind.__name__}({fits})"
         self.subject.demand(
-            isinstance(result, kind) and all(getattr(result, name) == value for name, value in fields.items()),
+            isinstance(result, kind) and all(_fits(getattr(result, name), value) for name, value in fields.items()),
             "send",
             told,
             f"that is {wanted}: give its code its place in Codes(…), or mend the manifest",
@@ -112,6 +134,34 @@ class BodiesContract(PlayedContract):
             f"answered {spelled(result)} about another message than {spelled(attempt)}",
             "give the status attempt.id, or reference=attempt.reference",
         )
+
+    def test_lost_answer_is_asked_by_our_reference(self, file: str) -> None:
+        """Of a message whose answer was lost only our reference is known: without it nobody can say what became of the message."""
+        usual = self.transport.given(file).attempt or self.transport.account.attempt
+        result, asked = self._lost(file, usual.reference)
+        other, asked_of_other = self._lost(file, "0" * len(usual.reference))
+        told = f"read {file} as {spelled(other)}, although of the message only the reference is known (attempt.id is None)"
+        self.subject.demand(
+            result is None or result.reference in (None, usual.reference), "check", told, "give no reference but attempt.reference"
+        )
+        self.subject.demand(
+            other is None or asked != asked_of_other,
+            "check",
+            f"{told}, and it asks the same whatever the reference is",
+            "ask by attempt.reference, look for it in the answer, or return None where attempt.id is None",
+        )
+
+    def _lost(self, file: str, reference: str) -> tuple[DeliveryStatus | None, list[tuple[str, str, bytes]]]:
+        """What is said of a lost message of this reference, and what the gateway was asked."""
+        case, account = self.transport.given(file), self.transport.account
+        attempt = msgspec.structs.replace(case.attempt or account.attempt, id=None, reference=reference)
+        case, answer = msgspec.structs.replace(case, hook="check", attempt=attempt), self.transport.answered(file)
+        try:
+            result, calls = self.transport.play(answer, case, everywhere=True)
+        except Exception as error:
+            what = f"{self.subject.raised(error)} where attempt.id is None"
+            self.subject.wrong("check", what, "ask by attempt.reference, or return None")
+        return result, [(call.method, str(call.url), call.content) for call in calls]
 
     def test_probe(self, file: str) -> None:
         """`probe` answers `None` for a working account and a sentence for any other, over the documented call."""
@@ -191,6 +241,19 @@ class BodiesContract(PlayedContract):
                     f"believed {body!r} with the headers {headers} ({spelled(items)})",
                     "raise Refused: prove(…) does it",
                 )
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    return found is not None if wanted is ... else bool(found == wanted)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a body."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _json(content: bytes) -> Any:

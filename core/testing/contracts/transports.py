@@ -17,6 +17,7 @@ PLAYED = {  # the tests that play recorded bodies: of which kinds, and whether o
     "test_answer_is_judged": (JUDGED, True),
     "test_request_is_as_documented": (("request",), False),
     "test_asked_status": (("status_poll",), False),
+    "test_lost_answer_is_asked_by_our_reference": (("status_poll",), False),
     "test_probe": (("health",), False),
     "test_callback_is_read": (POSTED, False),
     "test_reasons_and_logs_are_private": ((*JUDGED, "health"), True),

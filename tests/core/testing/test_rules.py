@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +30,28 @@ def test_a_rule_that_is_wrong(write: Write, code: str, said: str) -> None:
     found = fails(contracts.rule(write("filter", "SEEN = []\n" + RULE.format(code))), "speaks")
     assert found.startswith(said)
     assert ("to the same case; keep nothing between two calls" in found) == ("SEEN" in code)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("now.astimezone().hour < 12", "None on a machine in another time zone; reckon by ZoneInfo(case.salon.timezone) where it is known, "),
+        ("__import__('time').localtime(now.timestamp()).tm_hour < 12", "on a machine in another time zone; "),
+        ("now.astimezone(__import__('zoneinfo').ZoneInfo(case.salon.timezone)).hour < 12", "not everything is always known: look before you take; "),
+        ("case.test and case.salon.timezone.lower()", "raised AttributeError: 'NoneType' object has no attribute 'lower' in line "),
+    ],
+)  # fmt: skip
+def test_a_rule_that_knows_moscow_alone(write: Write, code: str, said: str) -> None:
+    """The machine's zone is nobody's, and a salon may have none, of a test booking too."""
+    rule = f"@hookimpl\ndef filter(case, now):\n    return Suppressed('no') if {code} else None\n"
+    assert said in fails(contracts.rule(write("filter", rule)), "speaks")
+
+
+def test_the_machines_own_zone_is_left_as_it_was(write: Write) -> None:
+    """A suite changes it for one call at a time."""
+    before, names = os.environ.get("TZ"), time.tzname
+    contracts.rule(write("filter", RULE.format("return Suppressed('no')")))().test_speaks()
+    assert (os.environ.get("TZ"), time.tzname) == (before, names)
 
 
 def test_a_rule_that_waits_in_the_past(write: Write) -> None:
@@ -59,7 +83,7 @@ def test_a_rule_that_never_speaks(write: Write) -> None:
         ).replace("(case)", "(case, config)"),
     )
     assert fails(contracts.rule(plugin), "speaks") == (
-        "filter.odd.filter: answered None to all 3100 cases of the suite, so nothing of it is tried; give the suite `config` with which "
+        "filter.odd.filter: answered None to all 3565 cases of the suite, so nothing of it is tried; give the suite `config` with which "
         "it objects, a case it `speaks` about, or the moment `at` which it does; else mend the rule"
     )
     contracts.rule(plugin, config={"names": ["Бари"]})().test_speaks()
@@ -92,7 +116,7 @@ def test_a_rule_of_one_day_is_heard_at_its_moment(write: Write) -> None:
     """`at` adds a moment to the suite's week."""
     code = "@hookimpl\ndef filter(case, now):\n    return Suppressed('no') if (now.day, now.month) == (1, 1) else None\n"
     plugin = write("filter", code)
-    assert fails(contracts.rule(plugin), "speaks").startswith("filter.odd.filter: answered None to all 3100 cases of the suite")
+    assert fails(contracts.rule(plugin), "speaks").startswith("filter.odd.filter: answered None to all 3565 cases of the suite")
     contracts.rule(plugin, at=datetime(2027, 1, 1, 9, tzinfo=UTC))().test_speaks()
 
 

@@ -144,7 +144,7 @@ async def probe(http):
     files = {
         "send.request.json": ({"kind": "request", "method": "POST", "path": "/messages"}, BODIES["send.request.json"][1]),
         "send.ok.json": ({"kind": "response", "outcome": "accepted", "id": "m1"}, {"message": {"id": "m1"}}),
-        "error.busy.json": ({"kind": "error", "http_status": 504, "outcome": "retryable"}, {"error": {"code": "timeout"}}),
+        "error.busy.json": ({"kind": "error", "http_status": 504, "outcome": "retryable_within"}, {"error": {"code": "timeout"}}),
     }
     folder = bodies.parent / "others"
     folder.mkdir()
@@ -256,3 +256,102 @@ def test_facts_that_core_would_refuse(write: Write) -> None:
         )
     )
     assert fails(suite, "states_its_channel").startswith("send.odd.channel: gap is 0.1; give a timedelta of 0 and more")
+
+
+LOST = """
+
+@hookimpl
+async def check(attempt, http, config):
+    said = answer(await http.get(f"{{config.base_url}}/messages/{asked}"))
+    {told}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "said"),
+    [
+        ("{attempt.id or attempt.reference}", "return Statuses(delivered='done').report(said.get('state'), attempt.id)", ""),
+        ("{attempt.phone}", "return Statuses(delivered='done').report(said.get('state')) if said.get('ref') == attempt.reference else None", ""),
+        (
+            "{attempt.id}",
+            "return Statuses(delivered='done').report(said.get('state'), 'm1')",
+            "send.odd.check: read status.done.json as DeliveryStatus(status='delivered', id='m1'), although of the message only the reference "
+            "is known (attempt.id is None), and it asks the same whatever the reference is; ask by attempt.reference, look for it in the "
+            "answer, or return None where attempt.id is None",
+        ),
+        (
+            "{attempt.reference}",
+            "return DeliveryStatus('delivered', reference='another')",
+            "send.odd.check: read status.done.json as DeliveryStatus(status='delivered', reference='another'), although of the message only "
+            "the reference is known (attempt.id is None); give no reference but attempt.reference",
+        ),
+        (
+            "{attempt.id.upper()}",
+            "return None",
+            "send.odd.check: raised AttributeError: 'NoneType' object has no attribute 'upper' in line 28 where attempt.id is None; "
+            "ask by attempt.reference, or return None",
+        ),
+    ],
+)  # fmt: skip
+def test_a_lost_answer_that_is_asked_for(write: Write, bodies: Path, asked: str, told: str, said: str) -> None:
+    """Of a message whose answer was lost only our reference is known: asking by it or finding it in the answer is right, a guess is not."""
+    plugin = write("send", TRANSPORT.format(**GOOD) + LOST.format(asked=asked, told=told))
+    (bodies / "status.done.json").write_text('{"state": "done", "ref": "3eb0a1b2c3d4e5f60718"}', encoding="utf-8")
+    files = {name: entry for name, (entry, _) in BODIES.items()} | {
+        "status.done.json": {"kind": "status_poll", "status": "delivered"}
+    }
+    (bodies / "_manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    suite, check = suite_of(plugin, bodies), "lost_answer_is_asked_by_our_reference"
+    if said:
+        assert fails(suite, check, "status.done.json") == said
+    else:
+        getattr(suite(), f"test_{check}")("status.done.json")
+
+
+def test_a_length_that_is_not_the_gateways(write: Write, bodies: Path) -> None:
+    """`length` is no more than the manifest says the gateway allows, and no less than a recorded text has."""
+    code = TRANSPORT.format(**GOOD)
+    for facts, said in (
+        ('Channel("sms", length=1000)', ""),
+        (
+            'Channel("sms", length=1001)',
+            "send.odd.channel: length is 1001, and the manifest says that 1000 characters are allowed; say Channel(…, length=1000), or mend "
+            "the manifest",
+        ),
+        (
+            'Channel("sms", length=30)',
+            "send.odd.channel: length is 30, and in send.request.json a text of 43 characters leaves; say how many one message may have",
+        ),
+    ):
+        plugin = write("send", code.replace('Channel("sms")', facts))
+        entries = {name: entry for name, (entry, _) in BODIES.items()}
+        (bodies / "_manifest.json").write_text(json.dumps({"length": 1000, "files": entries}), encoding="utf-8")
+        suite = suite_of(plugin, bodies)
+        if said:
+            assert fails(suite, "length_is_the_gateways") == said
+        else:
+            suite().test_length_is_the_gateways()  # type: ignore[attr-defined]
+
+
+def test_a_repeat_that_is_known_has_a_word(write: Write, bodies: Path) -> None:
+    """`retryable_within` is a `Retry` with `within`, `retryable` one without: what may have been taken is not what certainly was not."""
+    for word, group, said in (
+        ("retryable", "later={'bad_number': 'busy'}", ""),
+        ("retryable_within_60s", "later={'bad_number': 'busy'}, within={'bad_number': timedelta(seconds=60)}", ""),
+        ("retryable_within", "later={'bad_number': 'busy'}", "that is Retry(scope='recipient', alert=False, within=…): "),
+        (
+            "retryable",
+            "later={'bad_number': 'busy'}, within={'bad_number': timedelta(seconds=60)}",
+            "that is Retry(scope='recipient', alert=False, within=None): ",
+        ),
+    ):
+        send = GOOD["send"].replace("recipient={'bad_number': 'no such number'}", group)
+        plugin = write("send", TRANSPORT.format(**{**GOOD, "send": send}))
+        entries = {name: entry for name, (entry, _) in BODIES.items()}
+        entries["error.number.json"] = {**entries["error.number.json"], "outcome": word}
+        (bodies / "_manifest.json").write_text(json.dumps({"files": entries}), encoding="utf-8")
+        suite = suite_of(plugin, bodies)
+        if said:
+            assert said in fails(suite, "answer_is_judged", "error.number.json")
+        else:
+            suite().test_answer_is_judged("error.number.json")  # type: ignore[attr-defined]
