@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from core import units
 from core.config.tables import STAGES
-from core.errors import ConfigError
+from core.errors import ConfigError, in_words
 from core.log import keep_secret
 
 T = TypeVar("T", bound=Struct)
@@ -36,6 +37,12 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
         return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path} [{place}] {plain(str(error), kind)}") from None
+    except Exception as error:  # of a `__post_init__`; a ValueError of it is a ValidationError by now
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}:{at.lineno}"
+        raise ConfigError(
+            f"{path} [{place}]: its Config raised {in_words(error)} in {where}; raise a ValueError with a sentence for the salon there"
+        ) from error
 
 
 def _beside(found: T, folder: Path) -> T:

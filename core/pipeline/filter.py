@@ -76,7 +76,11 @@ def _broken(said: Answer) -> bool:
 
 
 def _why(said: Answer) -> str:
-    return blame(said.plugin, said.error) if said.error is not None else f"answered {type(said.value).__name__}"
+    return (
+        blame(said.plugin, said.error)
+        if said.error is not None
+        else f"answered {type(said.value).__name__}, not Suppressed, Deferred or None"
+    )
 
 
 def _words(said: Answer) -> tuple[str, str]:

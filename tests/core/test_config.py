@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from core import Settings
 from core import config as configuration
-from core.config import Configuration, Route
+from core.config import Configuration, Route, decode_settings
 from core.errors import ConfigError
 
 FILE = Path("config.toml")
@@ -274,3 +275,23 @@ def test_a_slip_names_its_mend(tmp_path: Path, line: str, step: str) -> None:
     assert said.startswith(f"{file}: is not TOML: ")
     assert f"(at line {line.count(chr(10)) + 2}, column " in said
     assert said.endswith(f"); {step}")
+
+
+def test_a_config_that_raises_is_a_sentence(tmp_path: Path) -> None:
+    """Whatever a `__post_init__` raises names table, error and line; a ValueError is the plugin's own sentence."""
+
+    class Odd(Settings, frozen=True):
+        hours: int = 3  # how long
+
+        def __post_init__(self) -> None:
+            raise (RuntimeError if self.hours == 3 else ValueError)("too long")
+
+    with pytest.raises(ConfigError) as raised:
+        decode_settings(Odd, {}, tmp_path / "config.toml", "filter.odd", {})
+    assert re.fullmatch(
+        r".*config\.toml \[filter\.odd\]: its Config raised RuntimeError: too long in test_config\.py:\d+; raise a ValueError with a "
+        r"sentence for the salon there",
+        str(raised.value),
+    )
+    with pytest.raises(ConfigError, match=r"config\.toml \[filter\.odd\] too long$"):
+        decode_settings(Odd, {"hours": 4}, tmp_path / "config.toml", "filter.odd", {})

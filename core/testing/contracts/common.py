@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -66,6 +67,8 @@ class Subject:
     def call(self, hook: str, **values: Any) -> Any:
         """As core calls it: with the arguments that it names. What it raises is raised."""
         function = getattr(self.module, hook)
+        if unknown := [name for name in _arguments(function) if name not in values]:
+            self.wrong(hook, f"unknown argument `{unknown[0]}`{near(unknown[0], values)}", "the reference of the hook lists them")
         return function(**{name: values[name] for name in _arguments(function)})
 
     def asked(self, hook: str, **values: Any) -> Any:
@@ -73,7 +76,8 @@ class Subject:
         try:
             return self.call(hook, **values)
         except Exception as error:
-            gap = isinstance(error, AttributeError | LookupError | TypeError)  # any other is no matter of what is known
+            # Any other is no matter of what is known; nor is a call with too few arguments, or one that would change what it was given.
+            gap = isinstance(error, AttributeError | LookupError | TypeError) and not re.search("argument|immutable", str(error))
             mend = "not everything is always known: look before you take" if gap else "mend that line"
             self.wrong(hook, self.raised(error), f"{mend}; it was given {_shown(values)}")
 

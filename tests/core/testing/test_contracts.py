@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import core
-from core.testing import contracts
+from core.testing import an_outcome, contracts
 from tests.core.testing.odd import ROOT, RULE, Write, fails
 from tests.inside import pytest_in
 
@@ -146,4 +146,20 @@ def test_the_kit_needs_no_pytest() -> None:
     )
     assert said.stdout.splitlines() == ["False", "[]", 'the contract suites need hypothesis: pip install "vestnik[test]"'], (
         said.stderr
+    )
+
+
+def test_a_recorder_that_posts(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with `http` is given one that takes everything and leads nowhere; one that blocks is told so, an unknown argument is named."""
+    monkeypatch.chdir(tmp_path)
+    code = "@hookimpl\nasync def record(outcome, received, http):\n    {}\n"
+    posts = "(await http.post('https://odd.example/', json={'at': str(outcome.at)})).raise_for_status()"
+    contracts.recorder(write("record", code.format(posts)))().test_takes_every_outcome(an_outcome(), tmp_path, monkeypatch)
+    blocks = contracts.recorder(write("record", code.format("__import__('time').sleep(2.1)")))
+    assert fails(blocks, "takes_every_outcome", an_outcome(), tmp_path, monkeypatch) == (
+        "record.odd.record: took 2 s; let nothing block: await what takes time, and ask over `http`"
+    )
+    other = contracts.recorder(write("record", "@hookimpl\nasync def record(outcom):\n    pass\n"))
+    assert fails(other, "takes_every_outcome", an_outcome(), tmp_path, monkeypatch) == (
+        "record.odd.record: unknown argument `outcom`, did you mean `outcome`?; the reference of the hook lists them"
     )

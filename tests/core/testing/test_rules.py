@@ -22,6 +22,8 @@ from tests.core.testing.odd import RULE, Write, fails
             "filter.odd.filter: answered Suppressed(reason='",
         ),
         ("return case.booking.staff.name and None", "filter.odd.filter: raised AttributeError: 'NoneType' object has no attribute 'name' in line 8; not everything is always known: look before you take; it was given case=Case("),
+        ("return Suppressed()", "filter.odd.filter: raised TypeError: Missing required argument 'reason' in line 8; mend that line; it was given "),
+        ("case.contact.phone = '+7'", "filter.odd.filter: raised AttributeError: immutable type: 'Contact' in line 8; mend that line; it was given "),
         ("return nonsense", "filter.odd.filter: raised NameError: name 'nonsense' is not defined in line 8; mend that line; it was given case=Case("),
     ],
 )  # fmt: skip
