@@ -57,7 +57,6 @@ CODES = Codes(
     after={"unknownerror": timedelta(seconds=10)},
     within={"unknownerror": timedelta(seconds=50)},
 )
-_OF_A_CHANNEL = ("messages", "channelsUpdates")  # a status names none
 STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
 
 
@@ -88,8 +87,8 @@ async def send(message: Message, address: Address, http: httpx.AsyncClient, conf
 def callback(request: Request, config: Config) -> Sequence[CallbackItem]:
     if config.webhook_token:
         prove(request.headers.get("authorization"), f"Bearer {config.webhook_token}")
-    body, me = posted(request), config.channel_id
-    ours = {name: [e for e in objects(body.get(name)) if e.get("channelId", me) == me] for name in _OF_A_CHANNEL}
+    body, me = posted(request), config.channel_id  # which a status does not name
+    ours = {name: [e for e in objects(body.get(name)) if e.get("channelId", me) == me] for name in ("messages", "channelsUpdates")}
     found = [*map(_status, objects(body.get("statuses"))), *map(_inbound, ours["messages"]), *map(_state, ours["channelsUpdates"])]
     return [item for item in found if item is not None]
 
