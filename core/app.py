@@ -28,13 +28,12 @@ from core.log import keep_secret
 from core.reload import Reloader
 from core.review import review
 from core.runtime import Clock, Runtime, utc_now
-from core.spool import Spool
+from core.spools import Spools
 from core.store import beside, open_store
 from core.store.inbox import NewEvent
 from core.worker import Worker
 
 log = logging.getLogger("vestnik.app")
-_MOST_PROCESSES = 64
 _DRAIN_EVERY = 2.0  # seconds between tries to hand the spool over
 
 
@@ -43,7 +42,7 @@ class Vestnik:
 
     run: Runtime
     worker: Worker
-    spool: Spool
+    spool: Spools
     token: str
 
     reloader: Reloader
@@ -68,7 +67,7 @@ class Vestnik:
         """Open the store, take over what an earlier process left, start the loops."""
         self.token = operator_token(self.config)
         store = await open_store(self.config.database.url, self.config.folder, alone=self.has_worker)
-        self.spool = own_spool(self.config)
+        self.spool = Spools(beside(self.config.database.url, self.config.folder, "spool"))
         self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
         if before := self.spool.take(self.run.owner):
             await store.orphan(before)
@@ -109,20 +108,21 @@ class Vestnik:
 
     async def empty_spool(self) -> int:
         """Hand over what was spooled, in order; 0 where the database still cannot take it."""
-        if not self.spool.pending().count:
-            return 0
 
         async def write(rows: object) -> None:
             await self.run.store.inbox.receive(msgspec.convert(rows, list[NewEvent]))
             reach("draining")
 
         try:
-            count = await self.spool.drain(write)
+            count, dead = await self.spool.drain(write)
+            for owner in dead:
+                await self.run.store.orphan(owner)
         except Exception as error:
             log.warning("outcome=spool_waits reason=%s", type(error).__name__)
             return 0
-        log.info("outcome=spool_drained count=%d", count)
-        self.run.work.set()
+        if count:
+            log.info("outcome=spool_drained count=%d", count)
+            self.run.work.set()
         return count
 
     async def _keep_empty(self) -> None:
@@ -180,16 +180,6 @@ def create_app(
     app = _App(routes=routes(vestnik), lifespan=lifespan, exception_handlers={HTTPException: nowhere})
     app.state.vestnik = vestnik
     return app
-
-
-def own_spool(config: Configuration) -> Spool:
-    """The first spool beside the database that no other process of this machine has."""
-    for number in range(1, _MOST_PROCESSES):
-        try:
-            return Spool(beside(config.database.url, config.folder, f"{number}.spool" if number > 1 else "spool"))
-        except StoreError:
-            continue
-    raise StoreError(f"{config.folder}: {_MOST_PROCESSES} processes have a spool here already; stop some")
 
 
 def operator_token(config: Configuration) -> str:

@@ -30,10 +30,10 @@ class Spool:
     """One per path, across all processes. Rows are made of JSON types. `corrupt` counts the lines that were passed over."""
 
     def __init__(self, path: str | Path, limit_bytes: int = 256 * _MiB) -> None:
-        self._path = Path(path)
-        self._draining = self._path.with_name(self._path.name + ".draining")
+        self.path = Path(path)
+        self._draining = self.path.with_name(self.path.name + ".draining")
         self._limit = limit_bytes
-        self._guard = _alone(self._path.with_name(self._path.name + ".lock"))
+        self._guard = _alone(self.path.with_name(self.path.name + ".lock"))
         self._file: int | None = None
         self._torn = False  # the file ends within a line
         self._waiting: list[tuple[bytes, int, asyncio.Future[None]]] = []
@@ -41,7 +41,7 @@ class Spool:
         self._flusher: asyncio.Task[None] | None = None
         self._disk = asyncio.Lock()  # held by whoever writes or renames the file
         self._drain = asyncio.Lock()
-        self._new = measure(self._path)
+        self._new = measure(self.path)
         self._old = measure(self._draining)
         self._taken = Size()  # of the old
         self.corrupt = 0
@@ -56,7 +56,7 @@ class Spool:
             return
         data = b"".join(map(to_line, rows))
         if self._new.bytes + self._old.bytes + self._promised + len(data) > self._limit:
-            raise SpoolFull(f"{self._path}: the spool has reached its limit of {self._limit} bytes; bring the database back")
+            raise SpoolFull(f"{self.path}: the spool has reached its limit of {self._limit} bytes; bring the database back")
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((data, len(rows), written))
         self._promised += len(data)
@@ -114,7 +114,7 @@ class Spool:
 
     def _plain(self, error: Exception) -> Exception:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return SpoolFull(f"{self._path}: {error.strerror}; make room on the disk")
+            return SpoolFull(f"{self.path}: {error.strerror}; make room on the disk")
         return error
 
     def _write(self, data: bytes) -> int:
@@ -137,12 +137,12 @@ class Spool:
 
     def _opened(self) -> int:
         if self._file is None:
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 os.fchmod(file, 0o600)
                 size = os.fstat(file).st_size
                 self._torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-                _sync_folder(self._path)  # else a power cut may take the name away, and the rows with it
+                _sync_folder(self.path)  # else a power cut may take the name away, and the rows with it
             except OSError:
                 os.close(file)
                 raise
@@ -163,8 +163,8 @@ class Spool:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        self._path.replace(self._draining)
-        _sync_folder(self._path)
+        self.path.replace(self._draining)
+        _sync_folder(self.path)
 
 
 def _remove(path: Path) -> None:

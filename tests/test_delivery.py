@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from core.store import engine
+from core.model import Received
+from core.pipeline import receive
+from core.spools import Spools
+from core.store import beside, engine
 from core.store.reports import Report
 from core.store.values import when
 from stand_ins import Accepted, Scenario, StandIn, serving
@@ -396,6 +401,23 @@ def test_while_the_database_is_away_events_are_spooled(database_url: str, tmp_pa
         assert (await app.http.get("/ready")).json()["spooled"] == 0
 
     drive(settings(database_url), tmp_path, story)
+
+
+def test_events_of_a_process_that_is_gone_are_stored_by_another(play: Callable[..., Any], tmp_path: Path) -> None:
+    """Two served while the database was away, and one does not come back: what it has answered 200 is told all the same."""
+
+    async def story(app: Driver) -> None:
+        found = app.vestnik.config
+        gone = Spools(beside(found.database.url, found.folder, "spool"))
+        received = [Received("evt_x", "record.created", json.dumps(body("record_create_discount50")), 962302, 1)]
+        await gone.append([msgspec.to_builtins(event) for event in receive.rows("yclients", received, app.clock())])
+        gone.close()
+        assert await app.vestnik.empty_spool() == 1
+        await app.settle()
+        assert [row["event_id"] for row in await app.rows("SELECT event_id FROM webhook_events")] == ["evt_x"]
+        assert [text.splitlines()[2] for text in await app.texts()] == ["📅 21 августа в 14:30"]
+
+    play(story)
 
 
 def moved(hour: int, minute: int = 0, change: int | None = None) -> dict[str, Any]:
