@@ -658,6 +658,58 @@ def test_told_of_whom(play: Play) -> None:
     play(story, salon={"5": {}})
 
 
+TWO_SOURCES: dict[str, Any] = {"source": {"altegio": {"secret": "none"}}, "salon": {"5": {}}}
+
+
+async def tell_of(app: Driver, **said: Any) -> str:
+    """What `/activity` answers to a bot that has told the client about this booking."""
+    answered = await app.http.post("/activity", json={"record_id": 1213336367, "told": True, **said}, headers=BEARER)
+    assert answered.status_code == (200 if answered.json().get("success") else 400)
+    return str(answered.json().get("error", "ok"))
+
+
+def test_told_of_another_source(play: Play) -> None:
+    """Ids of two sources may be the same. What a bot tells a client of Altegio silences nobody of YCLIENTS."""
+
+    async def story(app: Driver) -> None:
+        await app.tell(body("record_create_discount50"))
+        await app.post(body("record_create_discount50", status="update", **LATER))
+        assert await tell_of(app, source="altegio", company_id=962302) == "ok"
+        await app.settle(60)
+        assert [text.splitlines()[0] for text in await app.texts()] == ["✅ *Вы записаны!*", "📝 *Ваша запись изменена*"]
+        known = await app.rows("SELECT source, created_by_bot FROM appointments_cache ORDER BY source")
+        assert [(row["source"], bool(row["created_by_bot"])) for row in known] == [("altegio", True), ("yclients", False)]
+        first = await app.tell(body("record_create_discount50"), path="/webhook/altegio")
+        assert (first["source"], first["status"]) == ("altegio", "suppressed")
+
+    play(story, **TWO_SOURCES)
+
+
+def test_told_of_which_of_several(play: Play) -> None:
+    """Where the number is that of several bookings, or of another source's, the bot is asked for more, and nobody is silenced."""
+
+    async def story(app: Driver) -> None:
+        said = body("record_create_discount50")
+        await app.tell(said, path="/webhook/altegio")
+        assert await tell_of(app) == "this booking is known of altegio alone: say source too"
+        assert await tell_of(app, source="crm") == "source: none of that name is switched on, only yclients, altegio"
+        assert (
+            await tell_of(app, source="yclients")
+            == "this booking is not known yet, and several salons are served: say company_id too"
+        )
+        await app.tell(said)
+        await app.tell({**said, "company_id": 5})
+        for asked in ({}, {"source": "yclients"}, {"company_id": 962302}):
+            assert await tell_of(app, **asked) == "several bookings have this record_id: say source and company_id too"
+        bot = "SELECT source, company_id FROM appointments_cache WHERE created_by_bot"
+        assert await app.rows(bot) == []
+        assert await tell_of(app, source="altegio") == "ok"
+        assert await tell_of(app, company_id=5) == "ok"
+        assert sorted((row["source"], row["company_id"]) for row in await app.rows(bot)) == [("altegio", 962302), ("yclients", 5)]
+
+    play(story, **TWO_SOURCES)
+
+
 NO_ACTIVITY = [
     b"", b"[]", b"{}", b"nonsense", b'"\xff"', b'{"a":' + b"[" * 90_000, b'{"phone": null}', b'{"phone": "12"}', b'{"phone": ["+79000000088"]}',
     b'{"record_id": 5}', b'{"record_id": 5, "told": false}', b'{"record_id": "x", "told": true}', b'{"record_id": true, "told": true}',

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core import DeliveryStatus, Rejected, Retry, Unclear
-from core.store.rows import Notification
+from core.errors import StoreError
+from core.store.rows import Key, Notification
 from tests.conftest import Driver, drive
 from tests.timed import booking, gateway, paced, run_for, seen, sms, told
 
@@ -128,7 +129,7 @@ def test_another_bot_has_told_it_meanwhile(two: Two) -> None:
         await told(app, booking(1, hour="14:30"))
         await told(app, booking(1, hour="16:00", status="update", last_change_date="2025-08-20T11:58:00+0300"))
         await report(app, "failed", "g2")
-        await app.vestnik.run.store.reports.told_by_another("yclients", 962302, 1, app.clock(), "told")
+        await app.vestnik.run.store.reports.told_by_another(Key("yclients", 962302, 1), app.clock(), "told")
         await resend(app)
         assert [status for _, status in await seen(app)] == ["unclear", "failed", "sent"]
         assert (await app.messages())[2]["notification_type"] == "booking_updated"
@@ -236,3 +237,23 @@ def test_a_channel_that_was_tried_stays(two: Two) -> None:
         assert (await seen(app), sms().TAKEN) == ([("whatsapp", "sent")], [])
 
     two(story)
+
+
+def test_a_number_of_several_bookings(database_url: str, tmp_path: Path) -> None:
+    """Two sources may give the same number: who sends again by it is asked for the event id, and nothing leaves."""
+
+    async def story(app: Driver) -> None:
+        gateway().ANSWERS.extend([Rejected("no such number")] * 2)
+        await told(app, booking(1))
+        other = await app.tell(booking(1), path="/webhook/altegio")
+        sentence = "1: several bookings have this number; name the event id, which `vestnik trace 1` tells"
+        with pytest.raises(StoreError, match=f"^{sentence}$"):
+            await resend(app, "1")
+        assert [status for _, status in await seen(app)] == ["failed", "failed"]
+        again = await resend(app, other["event_id"], None)
+        assert again is not None
+        assert again.source == "altegio"
+        assert [status for _, status in await seen(app)] == ["failed", "failed", "sent"]
+
+    raw = paced(database_url, tmp_path, sms=False)
+    drive({**raw, "source": {**raw["source"], "altegio": {"secret": "none"}}}, tmp_path, story)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from core.endpoints.requests import Problem, body_of, endpoint, operator
 from core.ids import number_of
 from core.phones import parse_phone
+from core.store.rows import Key
 
 if TYPE_CHECKING:
     from core.app import Vestnik
@@ -38,16 +39,33 @@ async def _wrote(app: Vestnik, body: dict[str, Any]) -> None:
 
 
 async def _told(app: Vestnik, body: dict[str, Any]) -> None:
-    record, company = _id(body["record_id"]), _id(body.get("company_id"))
+    record = _id(body["record_id"])
     if record is None or body.get("told") is not True:
         raise Problem(400, 'send {"record_id": <number>, "told": true}')
-    if company is None:
-        company = next(iter(app.config.salons)) if len(app.config.salons) == 1 else 0
-    source = body.get("source") or next((plugin.short for plugin in app.hooks.stage("source")), "")
-    marked = await app.run.store.reports.told_by_another(str(source), company, record, app.now(), "another bot has told the client")
-    if not marked:
-        raise Problem(400, "this booking is not known yet, and several salons are served: say company_id too")
+    key = await _booking(app, record, body.get("source"), _id(body.get("company_id")))
+    await app.run.store.reports.told_by_another(key, app.now(), "another bot has told the client")
     app.run.work.set()
+
+
+async def _booking(app: Vestnik, record: int, source: object, company: int | None) -> Key:
+    """Whose booking this is; ids of two sources may be the same. Raises `Problem` where nobody can say."""
+    sources = [plugin.short for plugin in app.hooks.stage("source")]
+    if source is not None and source not in sources:
+        raise Problem(400, f"source: none of that name is switched on, only {', '.join(sources)}")
+    salon = next(iter(app.config.salons)) if company is None and len(app.config.salons) == 1 else company
+    rows = await app.run.store.look.ask("places_of_booking", record=record)
+    known = [
+        (row["source"], row["company_id"]) for row in rows if source in (None, row["source"]) and salon in (None, row["company_id"])
+    ]
+    if len(known) > 1:
+        raise Problem(400, "several bookings have this record_id: say source and company_id too")
+    of = str(source or next(iter(sources), ""))
+    if known and known[0][0] != of:
+        raise Problem(400, f"this booking is known of {known[0][0]} alone: say source too")
+    place = known[0][1] if known else salon
+    if place is None:
+        raise Problem(400, "this booking is not known yet, and several salons are served: say company_id too")
+    return Key(of, place, record)
 
 
 def _id(value: object) -> int | None:

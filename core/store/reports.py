@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
+from core.errors import StoreError
 from core.store.lane import Lane
 from core.store.rows import Key, Notification, notification_row, notification_values, write_booking
 from core.store.tx import Tx
@@ -118,7 +119,8 @@ class Reports:
         """A message that failed, expired or is unclear is sent again: a person says that the client did not get it.
 
         It begins its route anew, as a further step of the same notification. What is announced moves back to what was known before
-        it. `None`: there is no such message, or it was delivered, or a newer one has replaced it.
+        it. `None`: there is no such message, or it was delivered, or a newer one has replaced it. `StoreError`: the number is that of
+        several bookings.
         """
         found = await self._work.submit(self._resend, [{"key": key, "record": record, "now": now, "deadline": deadline}])
         return found[0]  # type: ignore[no-any-return]
@@ -127,6 +129,9 @@ class Reports:
         return [await self._resend_one(tx, **values) for values in asked]
 
     async def _resend_one(self, tx: Tx, key: str, record: int | None, now: datetime, deadline: datetime) -> Notification | None:
+        places = await tx.fetch("places_of_record", key=key, record=record)
+        if len(places) > 1:
+            raise StoreError(f"{key}: several bookings have this number; name the event id, which `vestnik trace {key}` tells")
         steps = [notification_row(row) for row in await tx.fetch("resendable", key=key, record=record)]
         if not steps:
             return None
@@ -144,25 +149,18 @@ class Reports:
         )  # fmt: skip
         return again if await tx.fetch("add_notifications", [notification_values(again)]) else None
 
-    async def told_by_another(self, source: str, company: int, record: int, now: datetime, reason: str) -> bool:
-        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead.
+    async def told_by_another(self, key: Key, now: datetime, reason: str) -> None:
+        """Another bot has told the client: announced is what is now, and what waits is withdrawn. An unknown booking is marked ahead."""
+        await self._work.submit(self._told, [(key, now, reason)])
 
-        False where it is unknown and nobody says whose it is.
-        """
-        return bool((await self._work.submit(self._told, [(source, company, record, now, reason)]))[0])
-
-    async def _told(self, tx: Tx, asked: list[Any]) -> list[bool]:
-        marked = []
-        for source, company, record, now, reason in asked:
-            rows = await tx.fetch("told_by_another", company=company, record=record, now=now)
-            for row in rows:
-                await tx.fetch(
-                    "withdraw", source=row["source"], company=row["company_id"], record=row["record_id"], error=reason, now=now
-                )
-            if not rows and company:
-                await tx.fetch("told_ahead", source=source, company=company, record=record, now=now)
-            marked.append(bool(rows or company))
-        return marked
+    async def _told(self, tx: Tx, asked: list[Any]) -> list[None]:
+        for key, now, reason in asked:
+            place = {"source": key.source, "company": key.company_id, "record": key.record_id, "now": now}
+            if await tx.fetch("told_by_another", **place):
+                await tx.fetch("withdraw", **place, error=reason)
+            else:
+                await tx.fetch("told_ahead", **place)
+        return [None] * len(asked)
 
 
 def _place(key: Key) -> dict[str, Any]:

@@ -92,8 +92,9 @@ SELECT * FROM journal WHERE event_id = :event ORDER BY id
 -- notifications_of_event --
 SELECT * FROM booking_notifications WHERE event_id = :event ORDER BY id
 
--- booking_of_record --
-SELECT * FROM appointments_cache WHERE record_id = :record
+-- places_of_booking --
+-- Whose booking has this number: ids of two sources may be the same.
+SELECT source, company_id FROM appointments_cache WHERE record_id = :record AND snapshot IS NOT NULL
 
 -- latest_events --
 SELECT e.*, n.status AS told_status, n.channel, n.transport, n.message, n.error AS told_error, n.notification_type, n.phone

@@ -51,8 +51,8 @@ WHERE booking_notifications.source = r.source AND booking_notifications.company_
 -- told_by_another --
 UPDATE appointments_cache SET announced = snapshot, revision = revision + 1, version = version + 1, attempted = NULL, hindrance = NULL,
     created_by_bot = TRUE, updated_at = :now
-WHERE record_id = :record AND snapshot IS NOT NULL AND (:company = 0 OR company_id = :company)
-RETURNING source, company_id, record_id
+WHERE source = :source AND company_id = :company AND record_id = :record AND snapshot IS NOT NULL
+RETURNING record_id
 
 -- withdraw --
 -- Somebody else has told the client: what waits is not needed.
@@ -64,6 +64,10 @@ WHERE source = :source AND company_id = :company AND record_id = :record AND sta
 INSERT INTO appointments_cache (source, company_id, record_id, created_by_bot, version, created_at, updated_at)
 VALUES (:source, :company, :record, TRUE, 1, :now, :now)
 ON CONFLICT (source, company_id, record_id) DO NOTHING
+
+-- places_of_record --
+-- Whose messages bear this number: ids of two sources may be the same.
+SELECT DISTINCT source, company_id FROM booking_notifications WHERE record_id = :record AND event_id <> :key AND notification_id <> :key LIMIT 2
 
 -- resendable --
 -- The newest message that failed, expired or is unclear on every channel, with all its steps. Nothing newer was told of its booking.
