@@ -161,35 +161,3 @@ DELETE FROM appointments_cache WHERE (source, company_id, record_id) IN (
     SELECT source, company_id, record_id FROM appointments_cache
     WHERE visit_at IS NULL AND updated_at < :before ORDER BY visit_at LIMIT :most)
 RETURNING record_id
-
--- erase_events --
-DELETE FROM webhook_events WHERE (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
-   OR event_id IN (SELECT event_id FROM booking_notifications WHERE phone = :phone) OR payload LIKE :digits
-RETURNING event_id
-
--- erase_journal --
-DELETE FROM journal WHERE event_id IN (SELECT r.event_id FROM @rows r(event_id text))
-
--- erase_notifications --
--- What was written to the owner about a client names the client.
-DELETE FROM booking_notifications WHERE phone = :phone OR (source = 'vestnik' AND (body LIKE :digits OR message LIKE :digits))
-   OR (source, company_id, record_id) IN (SELECT source, company_id, record_id FROM appointments_cache WHERE client_phone = :phone)
-RETURNING id
-
--- erase_bookings --
-DELETE FROM appointments_cache WHERE client_phone = :phone RETURNING record_id
-
--- erase_contact --
-DELETE FROM contacts WHERE phone = :phone RETURNING phone
-
--- erase_bindings --
-DELETE FROM bindings WHERE phone = :phone
-
--- erase_tokens --
-DELETE FROM binding_tokens WHERE phone = :phone
-
--- erase_recipient --
-DELETE FROM recipients WHERE phone = :phone
-
--- erase_callbacks --
-DELETE FROM callbacks WHERE payload LIKE :digits OR items LIKE :digits

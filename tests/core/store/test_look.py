@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from core.store import Store
+from core.store.rows import JournalLine, read_booking, write_booking
+from core.store.tx import Tx
 from core.testing import PHONE, a_booking
 from tests.core.store.kit import KEY, LEASE, NOW, a_decision, a_notification, an_arrival, execute, keep, rows
 
@@ -132,5 +134,115 @@ def test_erase_leaves_no_trace_of_a_phone(database_url: str) -> None:
             assert await count(store, table) == (2 if table == "webhook_events" else 1), table
             assert PHONE[1:] not in str(await rows(store, f"SELECT * FROM {table}")), table
         assert await store.look.erase(PHONE) == {"events": 0, "messages": 0, "bookings": 0, "contacts": 0}
+
+    keep(database_url, story)
+
+
+async def everything(store: Store) -> str:
+    """Every row of every table, as one text."""
+    tables = (
+        *(
+            "webhook_events",
+            "appointments_cache",
+            "booking_notifications",
+            "journal",
+            "alerts",
+            "contacts",
+            "bindings",
+            "binding_tokens",
+        ),
+        *("callbacks", "recipients", "transport_health", "refused_templates", "pacing", "poll_points", "refusals"),
+    )
+    return "\n".join([f"{table}: {row}" for table in tables for row in await rows(store, f"SELECT * FROM {table}")])
+
+
+async def a_former_client(store: Store, other: str) -> None:
+    """A booking of PHONE that is somebody else's by now, its first bodies pruned: only what was announced, attempted and said names PHONE."""
+    was, now = a_booking(phone=PHONE, client_name="Прежняя"), a_booking(phone=other, client_name="Нынешняя")
+    await store.inbox.receive([an_arrival("evt_0", payload=None), an_arrival("evt_1", payload=f'{{"phone": "{other}"}}')])
+    first, row = await store.inbox.claim("w", 1, NOW, LEASE, 10)
+    assert row.key is not None
+    known = (await store.decisions.known([row.key]))[row.key]
+    told = a_notification("n_0", event_id="evt_0", phone=PHONE, client_name="Прежняя", told=was)
+    case = JournalLine(NOW, "evt_0", "filter", "processed", detail='{"verdicts": [], "case": {"phone": "' + PHONE + '"}}')
+    await store.decisions.save([a_decision(known, first, told, snapshot=was, journal=(case,))])
+    known = (await store.decisions.known([row.key]))[row.key]
+    line = JournalLine(
+        NOW,
+        "evt_1",
+        "filter",
+        "processed",
+        None,
+        f"no longer {PHONE}",
+        detail='{"verdicts": [["stale", "yes", ""]], "known": "' + PHONE + '"}',
+    )
+    again = a_notification("n_1", event_id="evt_1", phone=other, told=now, known_before=was, revision=1)
+    await store.decisions.save([a_decision(known, row, again, snapshot=now, journal=(line,))])
+    await execute(
+        store,
+        "UPDATE booking_notifications SET status = 'failed', error = 'no such chat: 79000000088@c.us' WHERE notification_id = 'n_0'",
+    )
+    for column in ("announced", "attempted"):
+        await execute(store, f"UPDATE appointments_cache SET {column} = '{write_booking(was)}'")
+    await store.alerts.note([("call n_0", "Позвоните клиенту: +7900…88 Прежняя, новая запись")], [], NOW, DAY)
+    await store.alerts.note([("transport console 0", "console не работает (no chat 79000000088@c.us)")], [], NOW, DAY)
+
+
+def test_erase_finds_a_former_client(database_url: str) -> None:
+    """A booking has another phone by now, and no body is left of the former one. The phone and its name go; the other's message still waits."""
+    other = "+79000000099"
+
+    async def story(store: Store) -> None:
+        await a_former_client(store, other)
+        assert "Прежняя" in await everything(store)
+        assert await store.look.erase(PHONE) == {"events": 1, "messages": 1, "bookings": 0, "contacts": 0}
+        left = await everything(store)
+        assert [word for word in (PHONE[2:], "Прежняя", "n_0", "evt_0") if word in left] == []
+        (known,) = await rows(store, "SELECT client_phone, snapshot, announced, attempted, version FROM appointments_cache")
+        assert (known["client_phone"], known["announced"], known["attempted"], known["version"]) == (other, None, None, 3)
+        assert read_booking(known["snapshot"]) == a_booking(phone=other, client_name="Нынешняя")
+        (message,) = await rows(store, "SELECT notification_id, status, told, known_before FROM booking_notifications")
+        assert (message["notification_id"], message["status"], message["known_before"]) == ("n_1", "pending", None)
+        assert read_booking(message["told"]) == a_booking(phone=other, client_name="Нынешняя")
+        assert await rows(store, "SELECT event_id, reason, detail FROM journal") == [
+            {"event_id": "evt_1", "reason": "no longer +7…", "detail": None}
+        ]
+        assert await rows(store, "SELECT text FROM alerts") == [{"text": "console не работает (no chat 7…@c.us)"}]
+
+    keep(database_url, story)
+
+
+@pytest.mark.parametrize("written", ["+79000000088", "8 (900) 000-00-88", "89000000088", "79000000088@c.us"])
+def test_erase_reads_a_phone_as_people_write_it(database_url: str, written: str) -> None:
+    """A body that no message came of has the phone as its sender writes it; what looks like a part of it stays."""
+
+    async def story(store: Store) -> None:
+        bodies = [f'{{"phone": "{written}"}}', '{"phone": "+79000000081", "date": "2026-08-20 09:00:00"}']
+        await store.inbox.receive([an_arrival(f"evt_{n}", record_id=n, payload=text) for n, text in enumerate(bodies)])
+        assert (await store.look.erase(PHONE))["events"] == 1
+        assert await rows(store, "SELECT event_id FROM webhook_events") == [{"event_id": "evt_1"}]
+
+    keep(database_url, story)
+
+
+def test_erase_is_all_or_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies halfway: everything is as it was, so that the next one finds what hangs together."""
+
+    async def story(store: Store) -> None:
+        await a_former_client(store, "+79000000099")
+        before = await everything(store)
+        whole = Tx.fetch
+
+        async def dying(self: Tx, name: str, *args: Any, **values: Any) -> Any:
+            if name == "blot_alerts":
+                raise RuntimeError("killed")
+            return await whole(self, name, *args, **values)
+
+        monkeypatch.setattr(Tx, "fetch", dying)
+        with pytest.raises(RuntimeError):
+            await store.look.erase(PHONE)
+        assert await everything(store) == before
+        monkeypatch.setattr(Tx, "fetch", whole)
+        assert (await store.look.erase(PHONE))["messages"] == 1
 
     keep(database_url, story)

@@ -23,7 +23,10 @@ OF_THE_QUEUE = {
     "orphan_events", "orphan_notifications", "renew_events", "renew_notifications", "release_events", "release_notifications", "waiting", "put_off",
 }  # fmt: skip
 # Asked rarely: every body is searched for a phone; the last few by id; when a salon's last webhook came, where a poll knew more.
-OF_ALL = {"erase_events", "erase_notifications", "erase_callbacks", "latest_events", "last_webhook"}
+OF_ALL = {
+    "erase_events", "erase_notifications", "erase_steps", "erase_bindings", "erase_callbacks",
+    "blot_bookings", "blot_notifications", "blot_events", "blot_journal", "blot_alerts", "latest_events", "last_webhook",
+}  # fmt: skip
 FEW = {
     "webhook_events_parked",
     "webhook_events_unreadable",
