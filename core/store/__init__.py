@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import os
 from pathlib import Path
 from typing import IO
 
@@ -67,6 +69,8 @@ class Store:
         """Connect and migrate. `alone`: a worker; on SQLite a second one on the same file is refused."""
         if alone and self.engine.dialect == "sqlite":
             self._lock = _lock(sqlite_path(self.engine.url))
+        if self.engine.dialect == "sqlite":
+            _keep_private(sqlite_path(self.engine.url))
         try:
             await self.engine.connect()
             await self._migrate()
@@ -178,3 +182,17 @@ def _lock(path: Path) -> IO[str]:
             f"{path}: another `vestnik serve` or `vestnik worker` has this file; stop it first (several nodes need PostgreSQL)"
         ) from None
     return file
+
+
+def _keep_private(path: Path) -> None:
+    """Clients' phones: 0600, whatever the umask. SQLite gives `-wal` and `-shm` the mode of the file.
+
+    One that exists is never opened here: to close it would let go of the locks that SQLite has on it in this process.
+    """
+    with contextlib.suppress(OSError):  # a folder that is not there, or is not ours, is for whoever connects to tell of
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        with contextlib.suppress(OSError):
+            found = file.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                file.chmod(0o600)

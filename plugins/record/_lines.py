@@ -80,7 +80,7 @@ class Writer:
                 pass
             self._let_go()
             self._torn = False
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._file
 
     def _let_go(self) -> None:

@@ -55,7 +55,7 @@ class Owed:
     def _open(self) -> None:
         for place in range(_PROCESSES):
             path = self._path if not place else self._path.with_name(f"{self._path.name}.{place}")
-            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(file), path.stat()):  # else whoever had it has just deleted it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from core.errors import StoreError
 from core.store import Store, open_store, schema, sql
 from core.store.engine import Engine
 from tests.conftest import fresh_postgres
-from tests.core.store.kit import NOW, execute, keep, rows
+from tests.core.store.kit import NOW, an_arrival, execute, keep, rows
 
 TABLES = {
     "webhook_events": "id event_id source event_type company_id record_id payload status rule reason attempts created_at processed_at",
@@ -230,3 +231,23 @@ def test_an_unknown_database_is_named() -> None:
         match=r"^\[database\] url: `mysql` is no database we know; write sqlite:///vestnik.db or postgresql://user@host/db$",
     ):
         keep("mysql://localhost/x", shape)
+
+
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
+    """It holds clients' phones: 0600 with what lies beside it, whatever the umask; one that others could read is closed to them."""
+    file, before = tmp_path / "vestnik.db", os.umask(0)
+
+    async def modes() -> dict[str, int]:
+        store = await open_store(f"sqlite:///{file}", tmp_path)
+        await store.inbox.receive([an_arrival()])
+        found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("vestnik.db*") if path.suffix != ".lock"}
+        await store.close()
+        return found
+
+    private = {"vestnik.db": 0o600, "vestnik.db-wal": 0o600, "vestnik.db-shm": 0o600}
+    try:
+        assert asyncio.run(modes()) == private
+        file.chmod(0o644)
+        assert asyncio.run(modes()) == private
+    finally:
+        os.umask(before)

@@ -219,3 +219,15 @@ def test_a_path_that_makes_no_sense(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as wrong:
         start(tmp_path, path="")
     assert str(wrong.value).endswith("[record.jsonl] path: expected text such as \"outcomes.jsonl\", got `''`")
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    """0600, whatever the umask; a file that somebody made keeps its mode."""
+    before = os.umask(0)
+    try:
+        note(tmp_path / "new.jsonl", OUTCOME)
+        (tmp_path / "made.jsonl").touch(mode=0o640)
+        note(tmp_path / "made.jsonl", OUTCOME)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / f"{name}.jsonl").stat().st_mode & 0o777 for name in ("new", "made")] == [0o600, 0o640]

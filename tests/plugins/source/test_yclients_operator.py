@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -351,3 +352,13 @@ def test_processes_do_not_share_a_file(tmp_path: Path, caplog: pytest.LogCapture
     assert [record.getMessage() for record in caplog.records] == [
         f"path={tmp_path}/none/owed outcome=not_kept reason=No such file or directory; a kill loses statuses that are owed to YCLIENTS"
     ]
+
+
+def test_only_the_owner_may_read_what_is_owed(tmp_path: Path) -> None:
+    """0600, whatever the umask."""
+    before = os.umask(0)
+    try:
+        Owed(tmp_path / "owed")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "owed").stat().st_mode & 0o777 == 0o600
