@@ -83,6 +83,7 @@ class Worker:
         with contextlib.suppress(Exception):
             await self.run.store.inbox.release(self.run.owner)
             await self.run.store.deliveries.release(self.run.owner)
+            await self.run.store.callbacks.release(self.run.owner)
 
     async def drain(self) -> None:
         """Everything that is due at this moment of the clock."""
@@ -117,6 +118,7 @@ class Worker:
         until = self.run.now() + retry.LEASE
         await self.run.store.inbox.renew(self.decider.held, until)
         await self.run.store.deliveries.renew(self.sender.held, until)
+        await self.run.store.callbacks.renew(self.callbacks.held, until)
         await self._let_go()
         return 0
 

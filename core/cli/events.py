@@ -35,8 +35,10 @@ def trace(key: Annotated[str, typer.Argument(help="An event id or a record id.")
 
 
 @cli.command()
-def replay(key: Annotated[str, typer.Argument(help="An event id or a record id.")], config: ConfigFile = DEFAULT) -> None:
-    """Decide stored events again, as if they had just come; ask the rules again about those that wait."""
+def replay(
+    key: Annotated[str, typer.Argument(help="An event id, a record id, or the name of a transport.")], config: ConfigFile = DEFAULT
+) -> None:
+    """Decide stored events again, as if they had just come; ask the rules again about those that wait. Of a transport: its parked callbacks."""
 
     async def work(found: Configuration, hooks: Hooks, store: Store) -> None:
         lines, any_again = await told_again(store, found, key, utc_now())
@@ -50,6 +52,8 @@ def replay(key: Annotated[str, typer.Argument(help="An event id or a record id."
 
 async def told_again(store: Store, config: Configuration, key: str, now: datetime) -> tuple[list[str], bool]:
     """What `replay` does: a sentence for each event, oldest first, and whether any is asked about again. Raises `VestnikError`."""
+    if back := await store.callbacks.replay(key, now):
+        return [f"{back} parked callbacks of {key} will be applied again by the running server or worker"], True
     number = number_of(key)[0]
     known = await store.look.ask("event_of_key", key=key, record=number, most=_MOST)
     if not known:

@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from core import retry
+from core.alerts import Cause
 from core.blame import silently
-from core.errors import Refused, TooLong
+from core.errors import Refused, TooLong, in_words
 from core.hooks import Plugin
 from core.model import Attempt, Binding, CallbackItem, DeliveryStatus, InboundMessage, Reply, Request, TransportState
 from core.pace import Pacer
@@ -36,6 +37,7 @@ log = logging.getLogger("vestnik.callback")
 _STATUS_WAITS = timedelta(seconds=5)  # a status may come before the answer of its send is written, as a rule by a moment
 _AT_FIRST = timedelta(milliseconds=200)  # doubled each time, up to that
 _STATUS_TRIES = 60
+_FAILURES = 10  # in half an hour: then a person is called
 _CHECKS = 10
 _QUESTIONS = ((5, 1.0),)  # to one account in so many seconds; the rates that its transport states are those of messages
 _encoder = msgspec.json.Encoder()
@@ -90,27 +92,50 @@ class Callbacks:
     def __init__(self, run: Runtime, accounts: Accounts, fallbacks: Fallbacks) -> None:
         self.run, self.accounts, self.fallbacks = run, accounts, fallbacks
         self._pacers: dict[tuple[str, int], Pacer] = {}
+        self.held: dict[int, int] = {}  # id → token
 
     async def step(self) -> int:
         now = self.run.now()
-        rows = await self.run.store.callbacks.due(now)
-        ends = [await self._work(row, now) for row in rows]
-        await self.run.store.callbacks.close(ends)
+        rows = await self.run.store.callbacks.claim(self.run.owner, self.run.token(), now, retry.LEASE)
+        self.held = {row.id: row.token for row in rows}
+        try:
+            ends = [await self._work(row, now) for row in rows]
+            await self.run.store.callbacks.close(ends)
+        finally:  # what was not closed is taken up again when its lease lapses
+            self.held = {}
+        for row, end in zip(rows, ends, strict=True):
+            if end["status"] == "parked":
+                await self._alert(row, end["reason"])
         return len(rows)
 
     async def _work(self, row: StoredCallback, now: datetime) -> dict[str, Any]:
+        """What becomes of it. What cannot be read never can be; whatever else goes wrong may be over the next time."""
+        end = {"id": row.id, "token": row.token, "reason": None, "failures": row.failures, "due_at": now}
+        try:
+            items = [
+                (msgspec.convert(entry["item"], _KINDS[entry["kind"]]), entry.get("accounts") or [row.account])
+                for entry in msgspec.json.decode(row.items)
+            ]
+        except (msgspec.MsgspecError, LookupError, TypeError) as error:
+            return {**end, "status": "unreadable", "reason": in_words(error)}
         unmatched = False
         try:
-            for entry in msgspec.json.decode(row.items):
-                item = msgspec.convert(entry["item"], _KINDS[entry["kind"]])
-                unmatched |= not await self._apply(row, entry.get("accounts") or [row.account], item, now)
+            for item, accounts in items:
+                unmatched |= not await self._apply(row, accounts, item, now)
         except Exception as error:
             log.exception("transport=%s outcome=broken", row.transport)
-            return {"id": row.id, "status": "unreadable", "reason": f"{type(error).__name__}: {error}", "due_at": now}
+            failures = row.failures + 1
+            due, status = now + retry.backoff(failures, self.run.chance), "parked" if failures >= _FAILURES else "received"
+            return {**end, "status": status, "reason": in_words(error), "failures": failures, "due_at": due}
         if unmatched and row.tries < _STATUS_TRIES:
             wait = min(_AT_FIRST * 2 ** min(row.tries, 10), _STATUS_WAITS)
-            return {"id": row.id, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + wait}
-        return {"id": row.id, "status": "processed", "reason": "no message has this id" if unmatched else None, "due_at": now}
+            return {**end, "status": "unmatched", "reason": "no message has this id yet", "due_at": now + wait}
+        return {**end, "status": "processed", "reason": "no message has this id" if unmatched else None}
+
+    async def _alert(self, row: StoredCallback, reason: str) -> None:
+        cause = Cause("parked", row.transport, row.account)
+        text = f"Сообщение от {row.transport} (доставка или ответ клиента) не учтено ({reason}). Исправьте причину, затем: vestnik replay {row.transport}"
+        await self.run.alerts.tell(cause, text, row.account or None, f"a callback of {row.transport} is parked: {reason}")
 
     async def _apply(self, row: StoredCallback, accounts: list[int], item: CallbackItem, now: datetime) -> bool:
         if isinstance(item, DeliveryStatus):  # it is about whichever of them has sent that message

@@ -89,7 +89,7 @@ class Store:
         async with self.engine.connection() as connection:
             tx = self.engine.tx(connection)
             async with self.engine.transaction(tx):
-                for name in ("orphan_events", "orphan_notifications"):
+                for name in ("orphan_events", "orphan_notifications", "orphan_callbacks"):
                     await tx.fetch(name, past=LONG_AGO, owner="")
 
     async def close(self) -> None:
@@ -106,6 +106,7 @@ class Store:
         """This process is dead: its leases are over."""
         await self.inbox.orphan(owner)
         await self.deliveries.orphan(owner)
+        await self.callbacks.orphan(owner)
 
     async def ping(self) -> None:
         """Raises what the database raises."""

@@ -58,6 +58,6 @@ class AlertStore:
         return {row["key"] for row in found[0]}
 
     async def parked(self) -> set[tuple[str, int]]:
-        """(rule or source, salon) of events that are parked now."""
+        """(rule or source, salon) of events that are parked now, and (transport, account) of callbacks."""
         found = await self._read.submit(statement("parked_causes"), [{}])
         return {(row["place"], row["number"]) for row in found[0]}

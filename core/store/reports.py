@@ -75,7 +75,7 @@ class Reports:
                 rows = []
         if not rows:
             return Matched(None, waits=True)
-        row = notification_row(rows[0])
+        row = await self._held(tx, notification_row(rows[0]))
         if row.status == "sending":  # what its gateway answers is not written yet: the status waits for that
             return Matched(None, waits=True)
         if not _moves(row.status, report.status):
@@ -84,6 +84,14 @@ class Reports:
         if report.status == "failed" and untold is not None and not row.is_test:
             await tx.fetch("gave_up", [{"id": row.id, "at": report.at}])
         return Matched(row, report.status, untold)
+
+    async def _held(self, tx: Tx, row: Notification) -> Notification:
+        """The row as it is when no other node works on a report of its message: of two that come at once, the second sees what the first has made of it."""
+        if tx.dialect == "sqlite":
+            return row
+        await tx.fetch("hold_message", number=row.notification_id)
+        steps = await tx.fetch("siblings", [{"notification_id": row.notification_id}])
+        return next((found for step in steps if (found := notification_row(step)).id == row.id), row)
 
     async def _apply(self, tx: Tx, row: Notification, report: Report) -> int | None:
         arrived = report.at if report.status in ("delivered", "read") else None

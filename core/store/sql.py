@@ -8,6 +8,7 @@
 @seconds(a, b)  @yesterday    arithmetic on times
 @each(a.b, c)  @item(d.e, 0)  the entries of the list under a key of a JSON text; one entry of a list
 @field(a.b, c)                what stands under a key of a JSON text, as text
+@hold(name)                   until the transaction ends, nobody else holds what this parameter names (SQLite has one writer anyway)
 @uncounted(table, column)     the planner shall keep no statistics of this column
 
 A condition on `claims + 0` or `status || ''` holds a column back from the planner: it shall find rows by another key, and not walk
@@ -31,6 +32,7 @@ _AT = re.compile(r"@at\((\w+)\)")
 _EACH = re.compile(r"@each\(([\w.]+), (\w+)\)")
 _ITEM = re.compile(r"@item\(([\w.]+), (\d+)\)")
 _FIELD = re.compile(r"@field\(([\w.]+), (\w+)\)")
+_HOLD = re.compile(r"@hold\((\w+)\)")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 _TYPES = {"bigint": "bigint", "int": "integer", "text": "text", "time": "timestamptz", "bool": "boolean"}
 
@@ -65,6 +67,7 @@ def expand(text: str, dialect: Dialect) -> str:
     text = _EACH.sub(r"json_each(\1, '$.\2')" if dialect == "sqlite" else r"json_array_elements(CAST(\1 AS json)->'\2')", text)
     text = _ITEM.sub(r"json_extract(\1, '$[\2]')" if dialect == "sqlite" else r"(\1->>\2)", text)
     text = _FIELD.sub(r"json_extract(\1, '$.\2')" if dialect == "sqlite" else r"(CAST(\1 AS json)->>'\2')", text)
+    text = _HOLD.sub(r":\1" if dialect == "sqlite" else r"pg_advisory_xact_lock(8462912, hashtext(:\1))", text)
     uncounted = "" if dialect == "sqlite" else r"ALTER TABLE \1 ALTER COLUMN \2 SET STATISTICS 0;\n"
     text = _UNCOUNTED.sub(uncounted, text)
     for word, meaning in _WORDS[dialect].items():

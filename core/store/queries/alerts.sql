@@ -38,3 +38,4 @@ WHERE a.last_at >= :since ORDER BY a.last_at DESC
 
 -- parked_causes --
 SELECT DISTINCT COALESCE(rule, source) AS place, COALESCE(company_id, 0) AS number FROM webhook_events WHERE status = 'parked'
+UNION SELECT transport, account FROM callbacks WHERE status = 'parked'

@@ -76,11 +76,11 @@ ORDER BY n.created_at DESC, n.id DESC LIMIT :most
 SELECT status, COUNT(*) AS times FROM callbacks WHERE transport = :transport AND created_at >= :since GROUP BY status
 
 -- odd_callbacks --
--- Proven, and of no use: no transport could read them, or nobody knows their message.
-SELECT transport, CASE WHEN status = 'unreadable' THEN 'cannot be read' ELSE 'about no message of ours' END AS what,
+-- Proven, and of no use: no transport could read them, nobody knows their message, or Vestnik itself failed with them.
+SELECT transport, CASE WHEN status = 'unreadable' THEN 'cannot be read' WHEN status = 'parked' THEN 'parked: vestnik replay ' || transport ELSE 'about no message of ours' END AS what,
        COUNT(*) AS times, MAX(created_at) AS last_at
 FROM callbacks
-WHERE created_at >= :since AND (status IN ('unreadable', 'unmatched') OR reason = 'no message has this id')
+WHERE created_at >= :since AND (status IN ('unreadable', 'unmatched', 'parked') OR reason = 'no message has this id')
 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- event_of_key --

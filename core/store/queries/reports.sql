@@ -1,3 +1,6 @@
+-- hold_message --
+SELECT @hold(number)
+
 -- rows_of_statuses --
 SELECT r.n, b.* FROM @rows r(n int, transport text, account bigint, provider_id text, reference text)
 JOIN booking_notifications b ON b.provider_message_id = r.provider_id AND b.transport = r.transport AND b.account = r.account
