@@ -32,6 +32,13 @@ def ways(config: Configuration, hooks: Hooks) -> list[str]:
 def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
     """A sentence for each source without a secret. Raises `ConfigError` where such a one would listen to the whole world."""
     sentences = []
+    for company, tables in config.overrides.items():
+        for name, entry in tables.get("source", {}).items():
+            if "secret" in entry:
+                raise ConfigError(
+                    f"{config.path} [salon.{company}.source.{name}] secret: a webhook is proven before anybody knows its salon; "
+                    f"write it under [source.{name}]"
+                )
     for plugin in hooks.stage("source"):
         found = plugin.config_for(None) or plugin.config_class()  # a webhook names no salon before it is read
         if not hasattr(found, "secret") or (found.secret and found.secret != "none"):  # noqa: S105

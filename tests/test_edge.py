@@ -230,12 +230,18 @@ def test_no_secret_and_an_open_address_is_refused(tmp_path: Path, host: str, sec
     )
 
 
-def test_a_secret_below_a_salon_only_is_none(tmp_path: Path) -> None:
-    """A webhook names no salon before it is read, so a secret in a salon's table alone protects nothing."""
-    raw = settings("sqlite:///x.db", server={"host": OPEN}, source={"yclients": None})
-    raw["salon"]["962302"] = {**raw["salon"]["962302"], "source": {"yclients": {"secret": SECRET}}}
-    with pytest.raises(ConfigError, match="secret: none is set"):
+@pytest.mark.parametrize("host", [OPEN, "127.0.0.1"])
+@pytest.mark.parametrize("whole", [None, {"secret": SECRET}])
+def test_a_secret_below_a_salon_is_refused(tmp_path: Path, host: str, whole: dict[str, Any] | None) -> None:
+    """A webhook names no salon before it is read, so a secret in a salon's table protects nothing: who writes one is told where."""
+    raw = settings("sqlite:///x.db", server={"host": host}, source={"yclients": whole})
+    raw["salon"]["962302"] = {**raw["salon"]["962302"], "source": {"yclients": {"secret": "another"}}}
+    with pytest.raises(ConfigError) as caught:
         create_app(build(raw, tmp_path / "config.toml", {}))
+    assert str(caught.value) == (
+        f"{tmp_path}/config.toml [salon.962302.source.yclients] secret: a webhook is proven before anybody knows its salon; "
+        "write it under [source.yclients]"
+    )
 
 
 @pytest.mark.parametrize(

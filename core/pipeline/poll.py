@@ -5,6 +5,7 @@ down. Where polls find what no webhook has told, the owner hears of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import datetime, timedelta
 
@@ -14,9 +15,9 @@ from core.config import Configuration
 from core.hooks import Hooks, Plugin
 from core.pipeline import receive
 from core.runtime import Runtime
-from core.units import Duration
 
 log = logging.getLogger("vestnik.poll")
+_EVERY = timedelta(minutes=5)  # where a source does not say
 _SILENT_FOR = timedelta(hours=3)  # webhooks that tell nothing while polls find changes
 
 
@@ -43,27 +44,37 @@ class Polls:
         return [plugin.short for plugin in self.run.hooks.stage("source") if "poll" in plugin.calls]
 
     async def _poll(self, source: str) -> None:
+        clock = asyncio.get_running_loop().time
+        due: dict[int, float] = {}
         while True:
-            try:
-                await self.once(source)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.warning("source=%s outcome=poll_failed reason=%s", source, type(error).__name__)
-            plugin = self.run.hooks.get("source", source)
-            every = getattr(plugin.config_for(None) if plugin else None, "poll_every", None) or Duration("5m")
-            await asyncio.sleep(every.total_seconds())
+            for plugin, company in self._asked(source):
+                if due.get(company, 0.0) <= clock():
+                    await self._ask(plugin, company)
+                    due[company] = clock() + _every(plugin, company).total_seconds()
+            await asyncio.sleep(max(1.0, min(due.values(), default=clock() + 60) - clock()))
 
     async def once(self, source: str) -> int:
         """Ask a source what changed in each listed salon since the last known point; how much of it was news."""
-        plugin, news = self.run.hooks.get("source", source), 0
-        for company in self.run.config.salons:
-            if plugin is not None and plugin.config_for(company) is not None:
-                try:
-                    news += await self._poll_salon(plugin, company)
-                except Exception as error:
-                    log.warning("source=%s salon=%d outcome=poll_failed reason=%s", source, company, silently(plugin, error))
-        return news
+        return sum([await self._ask(plugin, company) for plugin, company in self._asked(source)])
+
+    def _asked(self, source: str) -> list[tuple[Plugin, int]]:
+        plugin = self.run.hooks.get("source", source)
+        return [
+            (plugin, company) for company in self.run.config.salons if plugin is not None and plugin.config_for(company) is not None
+        ]
+
+    async def _ask(self, plugin: Plugin, company: int) -> int:
+        """Where it is our turn: of several nodes one asks, and another once that one has been silent for longer than it should."""
+        inbox, owner = self.run.store.inbox, self.run.owner
+        try:
+            if not await inbox.take_poll_turn(plugin.short, company, owner, self.run.now(), 1.5 * _every(plugin, company)):
+                return 0
+            return await self._poll_salon(plugin, company)
+        except Exception as error:
+            log.warning("source=%s salon=%d outcome=poll_failed reason=%s", plugin.short, company, silently(plugin, error))
+        with contextlib.suppress(Exception):
+            await inbox.leave_poll_turn(plugin.short, company, owner)
+        return 0
 
     async def _poll_salon(self, plugin: Plugin, company: int) -> int:
         """The very first poll of a salon imports its coming bookings as announced, and tells nobody."""
@@ -94,3 +105,7 @@ class Polls:
             since, russian = (f"since {last:%Y-%m-%d %H:%M} UTC", f"с {last:%d.%m %H:%M} UTC") if last else ("at all", "совсем")
             text = f"Вебхуков от {source} нет {russian}, хотя записи меняются. Проверьте в его настройках адрес и секрет."
             await self.run.alerts.tell(cause, text, company, f"no webhook has come {since}, although bookings change")
+
+
+def _every(plugin: Plugin, company: int) -> timedelta:
+    return getattr(plugin.config_for(company), "poll_every", None) or _EVERY

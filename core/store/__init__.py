@@ -89,7 +89,7 @@ class Store:
         async with self.engine.connection() as connection:
             tx = self.engine.tx(connection)
             async with self.engine.transaction(tx):
-                for name in ("orphan_events", "orphan_notifications", "orphan_callbacks"):
+                for name in ("orphan_events", "orphan_notifications", "orphan_callbacks", "leave_poll_turns"):
                     await tx.fetch(name, past=LONG_AGO, owner="")
 
     async def close(self) -> None:

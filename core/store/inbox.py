@@ -109,6 +109,15 @@ class Inbox:
         found = await self._work.run("poll_point", source=source, company=company)
         return when(found[0]["since"]) if found else None
 
+    async def take_poll_turn(self, source: str, company: int, owner: str, now: datetime, lease: timedelta) -> bool:
+        """Whether it is for us to ask; then for nobody else until the lease ends."""
+        values = {"source": source, "company": company, "owner": owner, "now": now, "until": now + lease}
+        return bool(await self._work.run("take_poll_turn", **values))
+
+    async def leave_poll_turn(self, source: str, company: int, owner: str) -> None:
+        """Another node may do better."""
+        await self._work.run("leave_poll_turn", source=source, company=company, owner=owner)
+
     async def set_poll_point(self, source: str, company: int, since: datetime, found: datetime | None) -> None:
         await self._work.run("set_poll_point", source=source, company=company, since=since, found=found)
 
@@ -151,10 +160,12 @@ class Inbox:
     async def orphan(self, owner: str) -> None:
         """Its owner is dead: what it had claimed is free."""
         await self._work.submit(statement("orphan_events"), [{"owner": owner, "past": LONG_AGO}])
+        await self._work.run("leave_poll_turns", owner=owner)
 
     async def release(self, owner: str) -> None:
         """Give back what is claimed: a graceful stop."""
         await self._work.submit(statement("release_events"), [{"owner": owner}])
+        await self._work.run("leave_poll_turns", owner=owner)
 
     async def refuse(self, source: str, now: datetime) -> None:
         """Count a refused request: it is lost for ever, so somebody must see it."""

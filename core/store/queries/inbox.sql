@@ -121,6 +121,19 @@ WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_
 -- poll_point --
 SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
 
+-- take_poll_turn --
+-- Nobody's, ours, or of somebody who is gone. (One that reaches further than ours was taken by a clock that has been put back since.)
+INSERT INTO poll_turns (source, company_id, lease_owner, lease_until) VALUES (:source, :company, :owner, :until)
+ON CONFLICT (source, company_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until
+WHERE poll_turns.lease_owner = excluded.lease_owner OR poll_turns.lease_until < @at(now) OR poll_turns.lease_until > excluded.lease_until
+RETURNING company_id
+
+-- leave_poll_turn --
+DELETE FROM poll_turns WHERE source = :source AND company_id = :company AND lease_owner = :owner
+
+-- leave_poll_turns --
+DELETE FROM poll_turns WHERE :owner = '' OR lease_owner = :owner
+
 -- set_poll_point --
 INSERT INTO poll_points (source, company_id, since, found_at) VALUES (:source, :company, :since, :found)
 ON CONFLICT (source, company_id) DO UPDATE SET since = excluded.since, found_at = COALESCE(excluded.found_at, poll_points.found_at)

@@ -37,6 +37,7 @@ FEW = {
 SMALL = {
     "alerts",
     "binding_tokens",
+    "poll_turns",
     "refusals",
     "refused_templates",
     "transport_health",
