@@ -60,6 +60,7 @@ class Look:
             "prune_notifications": before,
             "prune_journal": before,
             "prune_callbacks": now - keep_bodies,
+            "prune_refusals": before,
             "prune_alerts": before,
             "prune_tokens": before,
             "prune_recipients": before,

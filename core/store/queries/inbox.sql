@@ -119,7 +119,7 @@ SELECT MAX(created_at) AS at FROM webhook_events
 WHERE source = :source AND company_id = :company AND NOT is_test AND (transport_id IS NULL OR transport_id <> :polled)
 
 -- poll_point --
-SELECT since, webhook_at, found_at FROM poll_points WHERE source = :source AND company_id = :company
+SELECT since FROM poll_points WHERE source = :source AND company_id = :company
 
 -- take_poll_turn --
 -- Nobody's, ours, or of somebody who is gone. (One that reaches further than ours was taken by a clock that has been put back since.)

@@ -131,6 +131,10 @@ RETURNING id
 DELETE FROM callbacks WHERE id IN (SELECT id FROM callbacks WHERE created_at < :before ORDER BY created_at LIMIT :most)
 RETURNING id
 
+-- prune_refusals --
+DELETE FROM refusals WHERE (source, hour) IN (SELECT source, hour FROM refusals WHERE hour < :before LIMIT :most)
+RETURNING source
+
 -- prune_tokens --
 DELETE FROM binding_tokens WHERE token IN (SELECT token FROM binding_tokens WHERE created_at < :before LIMIT :most)
 RETURNING token

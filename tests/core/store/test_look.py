@@ -10,6 +10,7 @@ import pytest
 from core.store import Store
 from core.store.rows import JournalLine, read_booking, write_booking
 from core.store.tx import Tx
+from core.store.values import when
 from core.testing import PHONE, a_booking
 from tests.core.store.kit import KEY, LEASE, NOW, a_decision, a_notification, an_arrival, execute, keep, rows
 
@@ -134,6 +135,18 @@ def test_erase_leaves_no_trace_of_a_phone(database_url: str) -> None:
             assert await count(store, table) == (2 if table == "webhook_events" else 1), table
             assert PHONE[1:] not in str(await rows(store, f"SELECT * FROM {table}")), table
         assert await store.look.erase(PHONE) == {"events": 0, "messages": 0, "bookings": 0, "contacts": 0}
+
+    keep(database_url, story)
+
+
+def test_refusals_are_counted_no_longer_than_all_else(database_url: str) -> None:
+    """An hour's count of refused webhooks goes with what is as old; a young one stays."""
+
+    async def story(store: Store) -> None:
+        for at in (NOW - 91 * DAY, NOW - 89 * DAY):
+            await store.inbox.refuse("yclients", at)
+        assert await store.look.prune(NOW, 90 * DAY, 30 * DAY) == {"prune_refusals": 1}
+        assert [when(row["hour"]) for row in await rows(store, "SELECT hour FROM refusals")] == [NOW - 89 * DAY]
 
     keep(database_url, story)
 
