@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core import retry
-from core.errors import LeftAlone, TooLong
+from core.errors import LeftAlone, Misfit, TooLong
 from core.log import masked
 from core.model import Retry, Unclear
 
 if TYPE_CHECKING:
     from core.calls import Plugin
 
+_OUR_WORDS = (TooLong, LeftAlone, Misfit)  # they quote nothing, and have no line
 _LONGEST = 160  # characters of an exception's own words
 _QUOTED = 24  # so many characters that stand in the body as well are a quotation
 _QUOTATION = re.compile(rf"""(?<!\w)(['"`])(?:(?!\1).){{{_QUOTED},}}\1(?!\w)""")
@@ -26,7 +27,7 @@ _QUOTATION = re.compile(rf"""(?<!\w)(['"`])(?:(?!\1).){{{_QUOTED},}}\1(?!\w)""")
 
 def blame(plugin: Plugin, error: BaseException, body: str = "") -> str:
     """`KeyError: 'id' in crm.py:31`, `took longer than 1 s`. `body` is what must not be quoted."""
-    if isinstance(error, TooLong | LeftAlone):
+    if isinstance(error, _OUR_WORDS):
         return str(error)
     words = "" if _quotes(str(error), body) else _QUOTATION.sub(r"\1…\1", masked(" ".join(str(error).split())))
     if len(words) > _LONGEST:
@@ -34,9 +35,14 @@ def blame(plugin: Plugin, error: BaseException, body: str = "") -> str:
     return _at(plugin, error, f"{type(error).__name__}: {words}" if words else type(error).__name__)
 
 
+def could_not(plugin: Plugin, what: str, error: BaseException, body: str = "") -> str:
+    """`source.crm could not read it: KeyError: 'id' in crm.py:31`, `source.crm.normalize: Booking.visit_at is str; give …`."""
+    return f"{plugin.name}.{error}" if isinstance(error, Misfit) else f"{plugin.name} {what}: {blame(plugin, error, body)}"
+
+
 def silently(plugin: Plugin, error: BaseException) -> str:
     """`KeyError in kurier.py:87`: without its words, for they may hold a phone, a token or an answer."""
-    return str(error) if isinstance(error, TooLong | LeftAlone) else _at(plugin, error, type(error).__name__)
+    return str(error) if isinstance(error, _OUR_WORDS) else _at(plugin, error, type(error).__name__)
 
 
 def judged(plugin: Plugin, error: BaseException) -> Retry | Unclear:

@@ -19,11 +19,14 @@ import pluggy
 from msgspec import Struct, field
 
 from core import echo, limits
+from core.answers import checked
 from core.config import STAGES
 from core.contract import Call
 from core.errors import LeftAlone, PluginError, Refused, TooLong, in_words
 from core.facts import wrong
 from core.model import Channel
+
+_SILENT = ("filter", "render")  # asked most, and `None` is an answer of theirs
 
 
 class Uses:
@@ -67,7 +70,7 @@ class Plugin(Struct, frozen=True, eq=False):
 
 
 class Answer(Struct, frozen=True):
-    """What one plugin said: a value, or the exception it raised (`TooLong` where it hung); `seconds` it took."""
+    """What one plugin said: a value that fits its hook, or the exception it raised (`TooLong` where it hung, `Misfit` where it does not fit)."""
 
     plugin: Plugin
     value: Any = None
@@ -178,9 +181,10 @@ class Hooks:
             try:  # as in Watch.call, which would cost half as much as a rule
                 watch.serial += 1
                 watch.limit = limit
-                said = Answer(plugin, call.function(**_named(call, config, given)))
+                answer = call.function(**_named(call, config, given))
             finally:
                 watch.limit = 0
+            said = Answer(plugin, answer if answer is None and hook in _SILENT else checked(hook, answer))
         except Exception as error:
             said = self._failed(hook, plugin, error)
         except limits.Overrun:
@@ -196,9 +200,10 @@ class Hooks:
             plugin.uses.count += 1
             try:
                 async with asyncio.timeout(limit) as alarm:
-                    said = Answer(plugin, await limits.WATCH.steps(call.function(**_named(call, config, given))))
+                    answer = await limits.WATCH.steps(call.function(**_named(call, config, given)))
             finally:
                 plugin.uses.count -= 1
+            said = Answer(plugin, checked(hook, answer))
         except Exception as error:
             late = isinstance(error, TimeoutError) and alarm.expired()
             said = self._failed(hook, plugin, TooLong(limit) if late else error)

@@ -37,10 +37,14 @@ class TooLong(TimeoutError):
         super().__init__(f"took longer than {seconds:g} s")
 
 
+class Misfit(TypeError):
+    """An answer of a plugin that is not what its hook promises: the whole sentence, but for the plugin's name."""
+
+
 class LeftAlone(Exception):
     """A plugin that took too long too often is not asked for a while."""
 
 
 def in_words(error: BaseException) -> str:
     """An exception as part of a sentence: `ZeroDivisionError: division by zero`, or `took longer than 1 s`."""
-    return str(error) if isinstance(error, TooLong | LeftAlone) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, TooLong | LeftAlone | Misfit) else f"{type(error).__name__}: {error}"

@@ -2,7 +2,8 @@
 
 A hook takes the arguments it names and no others; it is `def` or `async def` exactly as here. Both are checked when the app starts.
 Each says when it is called, what it may answer, and what follows if it raises. docs/hooks.md is made of this file: `make docs`.
-A call that takes longer than `core.limits` allows is ended, and that counts as raising.
+A call that takes longer than `core.limits` allows is ended, and that counts as raising; so does an answer that is not what stands here,
+or that holds a field of another type (`core.answers`): it is named with plugin, hook and field.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Clock, Driver, body, drive, settings
+from tests.conftest import TOKEN, Clock, Driver, body, drive, settings
 from tests.test_cli import PLAIN, cells, vestnik, written
 
 HEAD = "from core import Channel, Message, Received, Settings, Sent, hookimpl\n\n@hookimpl\n"
@@ -102,11 +102,11 @@ def test_whatever_breaks_is_counted_and_named(tmp_path: Path, database_url: str,
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("Received('e', 't', '{}')", "source.crm.receive answered Received; return a list"),
-        ("None", "source.crm.receive answered NoneType; return a list"),
-        ("{'id': 1}", "source.crm.receive answered dict; return a list"),
+        ("Received('e', 't', '{}')", "source.crm.receive answered Received; return a list of Received or Reply"),
+        ("None", "source.crm.receive answered NoneType; return a list of Received or Reply"),
+        ("{'id': 1}", "source.crm.receive answered dict; return a list of Received or Reply"),
         ("[Received('e', 't', '{}'), {}]", "source.crm.receive answered a list with dict in it; return a list of Received"),
-        ("Reply(({},))", "source.crm.receive answered a list with dict in it; return a list of Received"),
+        ("Reply(({},))", "source.crm.receive: Reply.items is a list with dict in it; give a list of Received"),
         ("int(request.body)", "source.crm could not read it: ValueError in crm.py:5"),  # its words would quote the body
     ],
 )
@@ -203,3 +203,90 @@ def test_a_probe_that_meets_nobody_is_no_bug(play: Callable[..., Any], tmp_path:
         assert (await app.vestnik.run.store.look.broken(app.clock() - timedelta(days=1))) == []
 
     play(story, plugins={"path": ["."]}, send={"console": None, "kurier": {}})
+
+
+MISFITS = {
+    "Event('created', Booking(visit_at='2026-08-21T14:30:00+03:00'))": "Booking.visit_at is str; give a datetime with an offset: .replace(tzinfo=…)",
+    "Event('created', Booking(visit_at=datetime(2026, 8, 21)))": "Booking.visit_at is a datetime without an offset; give a datetime with an offset: .replace(tzinfo=…)",
+    "Event('created', Booking(visit_at=datetime.max.replace(tzinfo=timezone(timedelta(hours=-3)))))": "Booking.visit_at is a datetime at the end of all time; give one that can be told in UTC",
+    "Event('created', Booking(phone=79000000088))": "Booking.phone is int; give a text",
+    "Event('created', Booking(services='стрижка'))": "Booking.services is str; give a list of Service",
+    "Event('created', Booking(services=['стрижка']))": "Booking.services is a list with str in it; give a list of Service",
+    "Event('created', Booking(services=[Service('x', cost='5')]))": "Service.cost is str; give a Decimal",
+    "Event('created', Booking(services=[Service('x', cost=Decimal('9e999999'))]))": "Service.cost is no sum of money; give a finite Decimal",
+    "Event('created', Booking(services=[Service('x', cost=Decimal('NaN'))]))": "Service.cost is no sum of money; give a finite Decimal",
+    "Event('created', Booking(extra={'x': object()}))": "Booking.extra is a dict that JSON cannot hold; give texts, numbers, lists and dicts",
+    "Event('create')": 'Event.action is `create`; give "created", "updated" or "deleted"',
+    "Event('created', text=5)": "Event.text is int; give a text",
+    "Event('created', changed_at=1)": "Event.changed_at is int; give a datetime with an offset: .replace(tzinfo=…)",
+    "Later('away', after='30s')": "Later.after is str; give a timedelta or a number of seconds",
+    "Ignored(5)": "Ignored.reason is int; give a text",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", MISFITS)
+def test_a_misfit_parks_its_own_booking_at_once(
+    play: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    """A value of the wrong kind is named with plugin, hook and field, and the bookings beside it in the batch are told in the same round."""
+    (tmp_path / "source").mkdir()
+    text = "from datetime import datetime, timedelta, timezone\nfrom decimal import Decimal\nfrom core import Booking, Event, Ignored, Later, Received, Service, hookimpl\n"
+    text += "\n@hookimpl\ndef receive(request):\n    return [Received('odd', 'record.created', '{}', 962302, 5)]\n"
+    text += f"\n@hookimpl\nasync def normalize(received):\n    return {answer}\n"
+    (tmp_path / "source" / "crm.py").write_text(text, encoding="utf-8")
+
+    async def story(app: Driver) -> None:
+        ids = [(await app.post(b"{}", "/webhook/crm")).json()["eventId"]]
+        ids += [(await app.post(body("record_create_discount50", id=n, resource_id=n))).json()["eventId"] for n in (1, 2, 3)]
+        await app.vestnik.worker.decider.step()
+        odd, *others = [await app.story(number) for number in ids]
+        assert (odd["status"], odd["reason"]) == ("parked", f"source.crm.normalize: {said}")
+        assert [other["status"] for other in others] == ["processed"] * 3
+        assert f"plugin=source.crm outcome=parked reason=source.crm.normalize: {said}" in caplog.text
+
+    said = MISFITS[answer]
+    play(story, plugins={"path": ["."]}, source={"crm": {}})
+
+
+def test_a_test_call_that_cannot_be_reckoned_with(play: Callable[..., Any]) -> None:
+    """A cost with a million digits has no discount: the operator's own call delays nobody, and is told without it."""
+
+    async def story(app: Driver) -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+        flat = b'{"phone": "+79000000088", "service": "x", "datetime": "2025-08-21 14:30", "cost": "9e999999", "discount": 50}'
+        posted = (await app.http.post("/webhook/yclients/test", content=flat, headers=headers)).json()
+        assert (posted["success"], "₽" in posted["message"], "руб" in posted["message"]) == (True, False, False)
+
+    play(story)
+
+
+def test_what_core_cannot_fold_parks_that_booking_alone(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours about one booking is no other booking's: each is judged by itself, before and after it is folded."""
+    from core.pipeline import normalize, understand
+
+    fold, reader = normalize.fold, understand._read
+
+    def breaks(known: Any, events: Any) -> Any:
+        if known.key.record_id == 2:
+            raise OverflowError("date value out of range")
+        return fold(known, events)
+
+    async def misreads(run: Any, row: Any) -> Any:
+        if row.record_id == 1:
+            raise ArithmeticError("the phone is +79000000088")
+        return await reader(run, row)
+
+    monkeypatch.setattr(normalize, "fold", breaks)
+    monkeypatch.setattr(understand, "_read", misreads)
+
+    async def story(app: Driver) -> None:
+        posted = [await app.post(body("record_create_discount50", id=n, resource_id=n)) for n in (1, 2, 3)]
+        await app.vestnik.worker.decider.step()
+        told = [await app.story(answer.json()["eventId"]) for answer in posted]
+        assert [(each["status"], each["reason"]) for each in told] == [
+            ("parked", "source.yclients: its events could not be taken up: ArithmeticError; the log says where"),
+            ("parked", "the decision failed: OverflowError: date value out of range"),
+            ("processed", None),
+        ]
+
+    play(story)

@@ -83,7 +83,17 @@ class Later(Struct, frozen=True):
     """Cannot be understood yet: the sender's API is away."""
 
     reason: str
-    after: timedelta = timedelta(seconds=30)  # core doubles it from one time to the next
+    after: timedelta = timedelta(seconds=30)  # or a number of seconds; core doubles it from one time to the next
+
+    def __post_init__(self) -> None:
+        in_seconds(self, "after")
+
+
+def in_seconds(value: Struct, *names: str) -> None:
+    """Fields that were given as a number become that many seconds."""
+    for name in names:
+        if type(found := getattr(value, name)) in (int, float):
+            msgspec.structs.force_setattr(value, name, timedelta(seconds=found))
 
 
 def merge(known: Booking | None, now: Booking) -> Booking:

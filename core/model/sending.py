@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from core.model.booking import Booking
+from core.model.booking import Booking, in_seconds
 from core.model.case import Salon
 
 
@@ -74,10 +74,13 @@ class Retry(Struct, frozen=True):
     """It was certainly not taken, or a repeat is known as one (`within`); try again."""
 
     reason: str
-    after: timedelta | None = None  # what the gateway asks for; core has a back-off of its own
+    after: timedelta | None = None  # what the gateway asks for, or a number of seconds; core has a back-off of its own
     scope: Literal["recipient", "transport"] = "recipient"  # what waits: this message, or the whole account
     alert: bool = False  # a person has to mend it: token, money, session
     within: timedelta | None = None  # it may have been taken, and a repeat is known for so long from the request; later: `Unclear`
+
+    def __post_init__(self) -> None:
+        in_seconds(self, "after", "within")
 
 
 class Rejected(Struct, frozen=True):

@@ -120,23 +120,24 @@ class Decider:
         ready = [entry for entry, _ in understood if entry is not None]
         keys = [entry.first.key for entry in ready if _kept(entry)]
         known = await self.run.store.decisions.known([key for key in keys if key is not None]) if keys else {}
-        folded = [
-            normalize.fold(known[key] if _kept(entry) and (key := entry.first.key) else _nothing(entry), entry.events)
-            for entry in ready
-        ]
-        asked = [(_phone(fold), entry.first.company_id) for entry, fold in zip(ready, folded, strict=True)]
+        folded: list[tuple[Ready, Folded]] = []
+        for entry in ready:
+            try:
+                before = known[key] if _kept(entry) and (key := entry.first.key) else _nothing(entry)
+                folded.append((entry, normalize.fold(before, entry.events)))
+            except Exception as error:
+                decisions.append(_failed(entry, error, now))
+        asked = [(_phone(fold), entry.first.company_id) for entry, fold in folded]
         people = await self.run.store.people.known(asked, now) if asked else []
         persons: dict[int, People] = {}
-        for entry, fold, person in zip(ready, folded, people, strict=True):
-            before = known.get(key) if _kept(entry) and (key := entry.first.key) else None
+        for (entry, fold), person in zip(folded, people, strict=True):
+            seen = known.get(key) if _kept(entry) and (key := entry.first.key) else None
             try:
-                decision = Judge(self.run, entry, before, fold, person, now).decide()
+                decision = Judge(self.run, entry, seen, fold, person, now).decide()
                 persons[len(decisions)] = person
                 decisions.append(decision)
             except Exception as error:
-                log.exception("event=%s outcome=parked", entry.first.event_id)
-                why = f"the decision failed: {type(error).__name__}: {error}"
-                decisions.append(_closed([EventEnd(row, "parked", now, reason=why) for row, _ in entry.events], now))
+                decisions.append(_failed(entry, error, now))
             if self.run.hooks.late:
                 await self.run.breathe()
         if decisions:
@@ -203,6 +204,13 @@ def _phone(fold: Folded) -> str | None:
 def _closed(ends: Sequence[EventEnd], now: datetime) -> Decision:
     lines = tuple(JournalLine(now, end.row.event_id, "normalize", end.status, reason=end.reason) for end in ends)
     return Decision(known=None, ends=tuple(ends), journal=lines, at=now)
+
+
+def _failed(ready: Ready, error: Exception, now: datetime) -> Decision:
+    """One booking that cannot be decided is parked; the others of its batch go on."""
+    log.error("event=%s outcome=parked", ready.first.event_id, exc_info=error)
+    why = f"the decision failed: {type(error).__name__}: {error}"
+    return _closed([EventEnd(row, "parked", now, reason=why) for row, _ in ready.events], now)
 
 
 def _outcomes(decision: Decision) -> list[Outcome]:

@@ -72,15 +72,11 @@ def until(at: datetime) -> str:
 
 
 def _broken(said: Answer) -> bool:
-    return said.error is not None or not (said.value is None or isinstance(said.value, (Suppressed, Deferred)))
+    return said.error is not None
 
 
 def _why(said: Answer) -> str:
-    return (
-        blame(said.plugin, said.error)
-        if said.error is not None
-        else f"answered {type(said.value).__name__}, not Suppressed, Deferred or None"
-    )
+    return blame(said.plugin, said.error) if said.error is not None else ""
 
 
 def _words(said: Answer) -> tuple[str, str]:

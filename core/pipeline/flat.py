@@ -12,6 +12,8 @@ import msgspec
 from core.model import Action, Booking, Event, Ignored, Salon, Service, Staff
 from core.phones import parse_phone
 
+_DIGITS = 15  # of a sum; one with a million of them has no discount to reckon with
+
 
 class FlatBody(msgspec.Struct, frozen=True):
     """The body, as documented. Only `phone` has to be there."""
@@ -79,7 +81,7 @@ def _money(value: Any) -> Decimal | None:
         found = Decimal("".join(str(value).split()).replace(",", "."))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and -_DIGITS < found.adjusted() < _DIGITS else None
 
 
 def _when(text: str | None, salon: Salon) -> datetime | None:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from core.blame import blame
+from core.blame import could_not
 from core.config import Configuration
 from core.hooks import Hooks
 from core.ids import is_made
@@ -50,18 +50,14 @@ async def understand(hooks: Hooks, config: Configuration, row: EventRow, http: h
             "normalize", plugin, row.company_id, received=received, salon=config.salon_of(row.company_id), http=http
         )
     except Exception as error:
-        why = f"{plugin.name} could not read it: {blame(plugin, error, row.payload)}"
+        why = could_not(plugin, "could not read it", error, row.payload)
         log.warning("event=%s plugin=%s outcome=parked reason=%s", row.event_id, plugin.name, why)
         return Broken(why)
     if (
         isinstance(found, Event) and found.text is None and not config.serves(row.company_id)
     ):  # a text needs no salon, a booking does
         return Ignored("no salon is named")
-    if isinstance(found, Event):
-        return _dated(found) if (wrong := _misfit(found)) is None else Broken(f"{plugin.name}.normalize: {wrong}")
-    if isinstance(found, Ignored | Later):
-        return found
-    return Broken(f"{plugin.name}.normalize answered {type(found).__name__}")
+    return _dated(found) if isinstance(found, Event) else found
 
 
 def _dated(event: Event) -> Event:
@@ -69,18 +65,6 @@ def _dated(event: Event) -> Event:
     if event.changed_at is not None or event.booking is None or event.booking.changed_at is None:
         return event
     return msgspec.structs.replace(event, changed_at=event.booking.changed_at)
-
-
-def _misfit(event: Event) -> str | None:
-    """What core cannot reckon with: times without an offset."""
-    booking = event.booking
-    times = [("Event.changed_at", event.changed_at)]
-    if booking is not None:
-        times += [("Booking.visit_at", booking.visit_at), ("Booking.changed_at", booking.changed_at)]
-    for name, at in times:
-        if at is not None and at.tzinfo is None:
-            return f"{name} has no offset; give it one, as .replace(tzinfo=ZoneInfo(salon.timezone))"
-    return None
 
 
 class Folded(Struct, frozen=True):

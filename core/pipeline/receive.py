@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from core.blame import blame
+from core.blame import could_not
 from core.errors import Refused
 from core.hooks import Hooks, Plugin
 from core.ids import LONGEST, number_of
@@ -28,16 +28,12 @@ def read(
     try:
         found = hooks.ask("receive", plugin, request=request, now=now)
         items = found.items if isinstance(found, Reply) else found
-        wrong = _misfit(items)
-        if wrong is None:
-            return rows(plugin.short, [item for item in items if isinstance(item, Received)], now), found if isinstance(
-                found, Reply
-            ) else None
-        why = f"{plugin.name}.receive answered {wrong}"
+        reply = found if isinstance(found, Reply) else None
+        return rows(plugin.short, [item for item in items if isinstance(item, Received)], now), reply
     except Refused:
         raise
     except Exception as error:
-        why = f"{plugin.name} could not read it: {blame(plugin, error, text(request))}"
+        why = could_not(plugin, "could not read it", error, text(request))
     number = event_id or f"evt_{uuid4().hex}"
     log.warning("event=%s source=%s outcome=unreadable reason=%s", number, plugin.short, why)
     return rows(plugin.short, [Received(number, UNREADABLE, text(request), unreadable=why)], now), None
@@ -46,14 +42,6 @@ def read(
 def text(request: Request) -> str:
     """The body, whatever it is."""
     return request.body.decode("utf-8", "replace")
-
-
-def _misfit(items: object) -> str | None:
-    """What is wrong with an answer: nothing of it is stored, and the body is kept."""
-    if not isinstance(items, list | tuple):
-        return f"{type(items).__name__}; return a list"
-    strange = next((item for item in items if not isinstance(item, Received)), None)
-    return None if strange is None else f"a list with {type(strange).__name__} in it; return a list of Received"
 
 
 def rows(

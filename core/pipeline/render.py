@@ -11,7 +11,7 @@ import logging
 from msgspec import Struct
 
 from core.blame import blame
-from core.hooks import Answer, Hooks
+from core.hooks import Hooks
 from core.model import Channel, Message, Notice
 
 log = logging.getLogger("vestnik.render")
@@ -30,24 +30,16 @@ def render(hooks: Hooks, notice: Notice, channel: Channel) -> Rendered:
     pieces: dict[str, str] = {}
     left_out = []
     for said in hooks.every("parts", notice.salon.id, notice=notice, channel=channel):
-        if isinstance(said.value, dict):
+        if said.error is None:
             pieces = {**said.value, **pieces}
         else:
-            why = _problem(said, dict)
+            why = blame(said.plugin, said.error)
             left_out.append(f"{said.plugin.name}: {why}")
             log.warning("plugin=%s outcome=left_out reason=%s", said.plugin.name, why)
     said_first = hooks.first("render", notice.salon.id, notice=notice, channel=channel, parts=pieces)
     if said_first is None:
         return Rendered(None, tuple(left_out), "no renderer answers; switch on [render.booking]")
-    if isinstance(said_first.value, Message) and said_first.value.text.strip():
+    if said_first.error is None and said_first.value.text.strip():
         return Rendered(said_first.value, tuple(left_out))
-    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {_problem(said_first, Message)}")
-
-
-def _problem(said: Answer, wanted: type) -> str:
-    """Why an answer is of no use."""
-    if said.error is not None:
-        return blame(said.plugin, said.error)
-    return (
-        "wrote an empty text" if isinstance(said.value, wanted) else f"answered {type(said.value).__name__}, not {wanted.__name__}"
-    )
+    why = "wrote an empty text" if said_first.error is None else blame(said_first.plugin, said_first.error)
+    return Rendered(None, tuple(left_out), f"{said_first.plugin.name}: {why}")

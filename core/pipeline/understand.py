@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
+
 from core import retry
 from core.model import Event, Ignored, Later
 from core.pipeline import flat, normalize
@@ -12,8 +15,21 @@ from core.pipeline.reread import reread
 from core.runtime import Runtime
 from core.store.rows import EventEnd, EventRow
 
+_LONGEST = timedelta(days=365)  # a datetime has an end
+log = logging.getLogger("vestnik.understand")
+
 
 async def understand(run: Runtime, rows: list[EventRow]) -> tuple[Ready | None, list[EventEnd]]:
+    """One that cannot be worked with parks its booking's events, and nobody else's. Never raises."""
+    try:
+        return await _understood(run, rows)
+    except Exception as error:
+        log.exception("event=%s outcome=parked", rows[0].event_id)
+        why = f"source.{rows[0].source}: its events could not be taken up: {type(error).__name__}; the log says where"
+        return None, [EventEnd(row, "parked", run.now(), reason=why) for row in rows]
+
+
+async def _understood(run: Runtime, rows: list[EventRow]) -> tuple[Ready | None, list[EventEnd]]:
     now = run.now()
     ready: list[tuple[EventRow, Event]] = []
     ends: list[EventEnd] = []
@@ -38,7 +54,7 @@ async def understand(run: Runtime, rows: list[EventRow]) -> tuple[Ready | None, 
             case Ignored():
                 ends.append(EventEnd(row, "ignored", now, reason=found.reason))
             case Later():
-                wait = max(found.after, retry.backoff(row.attempts, run.chance))
+                wait = max(min(found.after, _LONGEST), retry.backoff(row.attempts, run.chance))
                 ends.append(EventEnd(row, "deferred", now + wait, rule="source", reason=found.reason))
             case Broken():
                 ends.append(EventEnd(row, "parked", now, reason=found.reason))

@@ -602,4 +602,4 @@ def test_a_broken_rule_abstains_or_holds(bench: Bench) -> None:
 def test_an_answer_of_another_kind_is_broken(bench: Bench) -> None:
     """A safety rule that answers True has not said what it means, so it holds."""
     said = judged(bench, ("y", HEAD + "on_error = 'hold'\n@hookimpl\ndef filter(case):\n    return True\n"))
-    assert said.held == "y is broken: answered bool, not Suppressed, Deferred or None"
+    assert said.held == "y is broken: filter answered bool; return Suppressed, Deferred or None"

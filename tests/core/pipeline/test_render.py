@@ -27,7 +27,7 @@ def rendered(folder: Path, *hooks: tuple[str, str]) -> Rendered:
     ("answer", "said"),
     [
         ("return Message(' ')", "render.own: wrote an empty text"),
-        ("return ''", "render.own: answered str, not Message"),
+        ("return ''", "render.own: render answered str; return Message or None"),
         ("return 1 / 0", "render.own: ZeroDivisionError: division by zero in own.py:4"),
         ("return None", "no renderer answers; switch on [render.booking]"),
     ],
@@ -39,7 +39,10 @@ def test_why_there_is_no_message(tmp_path: Path, answer: str, said: str) -> None
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [("return 'x'", "answered str, not dict"), ("return 1 / 0", "ZeroDivisionError: division by zero in own.py:4")],
+    [
+        ("return 'x'", "parts answered str; return a dict of texts"),
+        ("return 1 / 0", "ZeroDivisionError: division by zero in own.py:4"),
+    ],
 )
 def test_parts_of_another_kind_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: str, said: str) -> None:
     """The message leaves without them; the trace and the log name the plugin and what it did."""
