@@ -157,7 +157,7 @@ class Sender:
         finally:
             self.slots.give_back(leaving.account)
         if end is not None:
-            await self._insist(lambda: self._finish([end]))
+            await self._insist(lambda: self._finish([end]), lambda error: self._finish([self._broke(end.row, error)]))
 
     async def _in_slot(self, leaving: Leaving, began: datetime | None) -> Finish | None:
         if self.slots.closed and began is None:
@@ -185,17 +185,36 @@ class Sender:
         if isinstance(result, Retry) and result.within is not None and row.repeat_until is None:
             row = msgspec.structs.replace(row, repeat_until=began + result.within)
         done = msgspec.structs.replace(leaving, row=row)
-        return await self._insist(lambda: self.transports.outcome(done, result))  # in the slot: who is next sees a pause
 
-    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What a gateway said is known here alone: while the database is away it is not forgotten. In the end it lapses and is unclear."""
+        async def broke(error: Exception) -> Finish:
+            return self._broke(row, error)
+
+        return await self._insist(lambda: self.transports.outcome(done, result), broke)  # in the slot: who is next sees a pause
+
+    async def _insist(self, work: Callable[[], Awaitable[T]], instead: Callable[[Exception], Awaitable[T]] | None = None) -> T:
+        """What a gateway said is known here alone: while the database is away it is not forgotten. In the end it lapses and is unclear.
+
+        What else goes wrong would go wrong again, so `instead` is done at once.
+        """
         for wait in _DATABASE_AWAY:
             try:
                 return await work()
             except Exception as error:
+                if not self.run.store.is_away(error):
+                    if instead is None:
+                        raise
+                    broke, otherwise = error, instead
+                    break
                 log.warning("outcome=written_later reason=%s", type(error).__name__)
                 await asyncio.sleep(wait)
-        return await work()
+        else:
+            return await work()
+        return await self._insist(lambda: otherwise(broke))
+
+    def _broke(self, row: Notification, error: Exception) -> Finish:
+        log.error("notification=%s outcome=unclear", row.notification_id, exc_info=error)
+        reason = f"what became of it could not be taken up: {type(error).__name__}; the log says where"
+        return self.fate.unclear(row, self.run.now(), reason)
 
     async def _finish(self, ends: Sequence[Finish]) -> None:
         ends = [self.fate.sure(end) for end in ends]

@@ -108,6 +108,10 @@ class Store:
         await self.deliveries.orphan(owner)
         await self.callbacks.orphan(owner)
 
+    def is_away(self, error: BaseException) -> bool:
+        """Whether what a method has raised means that the same call may work later; else it never will."""
+        return isinstance(error, Full) or self.engine.is_away(error)
+
     async def ping(self) -> None:
         """Raises what the database raises."""
         await self.look.ask("waiting")

@@ -16,6 +16,7 @@ from core.store import sql
 from core.store.tx import Tx
 
 _TAKE_OVER_EVERY = 0.5  # seconds
+_LATER = ("08", "25", "40", "53", "55", "57", "58", "XX")  # classes of PostgreSQL's errors that say nothing against the statement
 _LISTEN_AGAIN = 2.0  # seconds between looks whether the listening connection is still there
 
 
@@ -99,6 +100,12 @@ class Engine:
                     while True:
                         await connection.raw_connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
                         await asyncio.sleep(_TAKE_OVER_EVERY)
+
+    def is_away(self, error: BaseException) -> bool:
+        """Whether the database cannot take it now and may later: not there, locked, full, starting. Else what it was given is at fault, or who gave it."""
+        if isinstance(error, OSError | StoreError | sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+            return True
+        return self.is_gone(error) or str(getattr(error, "sqlstate", None) or "")[:2] in _LATER
 
     def is_gone(self, error: BaseException) -> bool:
         """Whether this error means that the connection, not the statement, is at fault."""
