@@ -49,6 +49,8 @@ class Plugin(Struct, frozen=True, eq=False):
     on_error: Literal["abstain", "hold"]
     config_class: type[Struct]
     configs: Mapping[int, Any]  # company_id (0: everybody else) → Config, or None where it is off
+    proven_by: str = ""  # the key that proves callbacks, where they could be read without
+    open_to_all: frozenset[int] = frozenset()  # accounts where it is "none"
     uses: Uses = field(default_factory=Uses)
 
     @property
@@ -63,6 +65,14 @@ class Plugin(Struct, frozen=True, eq=False):
         """Where in its own file an exception was raised, "kurier.py:87"; `None` if not there."""
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.module.__file__]
         return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None
+
+    def proven(self, company_id: int) -> bool:
+        """Whether callbacks of this account have to be proven, as far as core can know."""
+        return not self.proven_by or bool(getattr(self.config_for(company_id), self.proven_by))
+
+    def believes(self, company_id: int, *, loopback: bool) -> bool:
+        """Whether a callback of this account is read at all: without its key only where nobody else can post, or where that is meant."""
+        return self.proven(company_id) or loopback or company_id in self.open_to_all
 
     def account(self, company_id: int | None) -> int:
         """Whose account a transport uses for this salon: the salon's own (its id) where it has a table of its own, else 0."""

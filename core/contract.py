@@ -77,6 +77,15 @@ def config_class_of(stage: str, name: str, module: ModuleType) -> type[Struct]:
     return found
 
 
+def proven_by(stage: str, name: str, module: ModuleType, config_class: type[Struct]) -> str:
+    """The key that a transport's module names as `proven_by`, "" where it names none."""
+    key = getattr(module, "proven_by", "")
+    names = [entry.encode_name for entry in msgspec.structs.fields(config_class)]
+    if key and key not in names:
+        raise PluginError(f"{stage}.{name}: proven_by is {key!r}, which is no key of its Config{near(str(key), names)}")
+    return str(key)
+
+
 def _wrong_default(entry: Any, config: type[Struct]) -> str | None:
     """What is wrong with a default, as the end of a sentence: it is used as it stands, so it has to be of its type."""
     value, kind = entry.default, entry.type

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pluggy
 
 from core import discovery, hookspecs
 from core.calls import Answer, Hooks, Plugin, facts
 from core.config import STAGES, Configuration, decode_settings, near
-from core.contract import check_keys, check_module, config_class_of, own_keys
+from core.contract import check_keys, check_module, config_class_of, own_keys, proven_by
 from core.errors import ConfigError, PluginError, in_words
 from core.http import check_way_out
 
@@ -75,16 +76,20 @@ def _load_one(stage: str, name: str, config: Configuration, running: Hooks | Non
         )
     for company, found in configs.items():
         _check_way_out(found, f"{config.path} [{f'salon.{company}.' if company else ''}{stage}.{name}]")
+    key = proven_by(stage, name, module, config_class)
+    anybody = frozenset(company for company, found in configs.items() if key and getattr(found, key, None) == "none")
+    configs |= {company: msgspec.structs.replace(configs[company], **{key: ""}) for company in anybody}
     on_error = getattr(module, "on_error", "abstain")
     if on_error not in ("abstain", "hold"):
         raise PluginError(f'{stage}.{name}: on_error is {on_error!r}; write "abstain" or "hold"')
     if before is not None and before.module is module:
-        if before.configs == configs:
+        if before.configs == configs and before.open_to_all == anybody:
             return before
         if "shutdown" in calls:  # calls that are under way keep what `startup` took for them: new settings, a new module
             module = discovery.anew(module, place)
             calls = check_module(stage, name, module)
-    return Plugin(stage, name, module, origin, calls, "hold" if on_error == "hold" else "abstain", config_class, configs)
+    held: Literal["abstain", "hold"] = "hold" if on_error == "hold" else "abstain"
+    return Plugin(stage, name, module, origin, calls, held, config_class, configs, key, anybody)
 
 
 def _check_way_out(settings: Any, place: str) -> None:

@@ -175,6 +175,8 @@ def callback(request: Request, config: Any, now: datetime) -> Sequence[CallbackI
     When: for `/callback/{transport}`; the raw body is stored first.
     Answer: the items, in any number; or a `Reply` where the gateway wants an answer of its own. Raise `Refused` if it is not proven,
         or speaks of another account: core asks the next account of this transport.
+        A callback that may be read without proof says so: `proven_by = "webhook_token"` (a name in the plugin's module) is the key of `Config`
+        that proves it. While that is unset core warns, and beyond loopback refuses; "none" there opens the door on purpose.
     If it raises: the body is kept as unreadable and answered 200.
     """
 

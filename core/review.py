@@ -10,7 +10,6 @@ from core.errors import ConfigError
 from core.hooks import Hooks
 from core.pipeline import route
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _WORK = (
     ("source", "normalize", "nothing arrives"),
     ("render", "render", "no text is written"),
@@ -21,7 +20,7 @@ _WISHED = Route().channels
 
 def review(config: Configuration, hooks: Hooks) -> list[str]:
     """What a person should know before the start. Raises `ConfigError` for what cannot be meant."""
-    return [*open_sources(config, hooks), *ways(config, hooks)]
+    return [*open_sources(config, hooks), *open_transports(config, hooks), *ways(config, hooks)]
 
 
 def ways(config: Configuration, hooks: Hooks) -> list[str]:
@@ -43,7 +42,7 @@ def open_sources(config: Configuration, hooks: Hooks) -> list[str]:
         found = plugin.config_for(None) or plugin.config_class()  # a webhook names no salon before it is read
         if not hasattr(found, "secret") or (found.secret and found.secret != "none"):  # noqa: S105
             continue
-        if not found.secret and config.server.host not in LOOPBACK:
+        if not found.secret and not config.server.loopback:
             raise ConfigError(
                 f"{config.path} [source.{plugin.short}] secret: none is set, and [server] host {config.server.host} is open to the world; "
                 f'set one, or write secret = "none" if that is meant'
@@ -57,6 +56,22 @@ def _idle(hooks: Hooks) -> Iterator[str]:
     for stage, hook, lack in _WORK:
         if not any(hook in plugin.calls for plugin in hooks.stage(stage)):
             yield f"no plugin of `{stage}` is switched on that has `{hook}`, so {lack}; `vestnik plugins` lists what there is"
+
+
+def open_transports(config: Configuration, hooks: Hooks) -> Iterator[str]:
+    """A sentence for each account whose gateway need not prove its callbacks. Beyond loopback they are refused (`pipeline.callback`)."""
+    for plugin in hooks.stage("send"):
+        for company, settings in plugin.configs.items():
+            if settings is None or plugin.proven(company):
+                continue
+            place = f"[{f'salon.{company}.' if company else ''}send.{plugin.short}]"
+            if plugin.believes(company, loopback=config.server.loopback):
+                yield f"{place} has no {plugin.proven_by}: whoever knows the address can post callbacks, and opt clients out"
+            else:
+                yield (
+                    f"{place} {plugin.proven_by} is not set, and [server] host {config.server.host} is open to the world: callbacks are "
+                    f'refused; set it, or write {plugin.proven_by} = "none" if anybody may post them'
+                )
 
 
 def _channels(config: Configuration, hooks: Hooks) -> Iterator[str]:

@@ -875,6 +875,64 @@ def test_a_callback_without_proof(play: Play) -> None:
     play(story, send={"green_api": {"webhook_token": "hook"}}, route={"transport": {"whatsapp": "console"}})
 
 
+@pytest.mark.parametrize(
+    ("table", "headers", "status"),
+    [
+        ({}, {}, 401),
+        ({"webhook_token": "none"}, {}, 200),
+        ({"webhook_token": "none"}, {"Authorization": "Bearer whatever"}, 200),
+        ({"webhook_token": "hook"}, {"Authorization": "Bearer hook"}, 200),
+        ({"webhook_token": "hook"}, {}, 401),
+        ({"webhook_token": "hook"}, {"Authorization": "Bearer none"}, 401),
+    ],
+)
+def test_an_open_address_believes_no_unproven_callback(
+    play: Play, table: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    """Beyond loopback nobody opts a client out without the key, unless "none" says that this is meant; what is refused is counted."""
+
+    async def story(app: Driver) -> None:
+        answered = await app.http.post("/callback/green_api", json=inbound("стоп"), headers=headers)
+        assert answered.status_code == status
+        await app.settle()
+        opted = await app.rows("SELECT phone FROM contacts WHERE opted_out_at IS NOT NULL")
+        assert len(opted) == (status == 200)
+        assert len(await app.rows("SELECT source FROM refusals")) == (status == 401)
+
+    green = {"green_api": {"id_instance": "1101000001", **table}}
+    play(
+        story,
+        server={"host": OPEN},
+        source={"yclients": {"secret": SECRET}},
+        send=green,
+        route={"transport": {"whatsapp": "console"}},
+    )
+
+
+def test_meta_may_ask_for_the_verify_token_before_callbacks_are_proven(play: Play) -> None:
+    """The question of the set-up bears its own word: it is answered also beyond loopback, and while `app_secret` is unset."""
+
+    async def story(app: Driver) -> None:
+        asked = {"hub.mode": "subscribe", "hub.verify_token": "w0rd", "hub.challenge": "42"}
+        answered = await app.http.get("/callback/whatsapp_cloud", params=asked)
+        assert (answered.status_code, answered.text) == (200, "42")
+        assert (await app.http.post("/callback/whatsapp_cloud", json={"entry": []})).status_code == 401
+
+    cloud = {"whatsapp_cloud": {"phone_number_id": "1", "verify_token": "w0rd"}}
+    tables = {"server": {"host": OPEN}, "source": {"yclients": {"secret": SECRET}}, "route": {"transport": {"whatsapp": "console"}}}
+    play(story, send=cloud, **tables)
+
+
+def test_the_page_says_who_may_post_callbacks(play: Play) -> None:
+    """The salon's console has the sentence, as `check` and the start have it."""
+
+    async def story(app: Driver) -> None:
+        text = (await app.http.get("/", headers=BEARER)).text
+        assert "[send.green_api] has no webhook_token: whoever knows the address can post callbacks, and opt clients out" in text
+
+    play(story, **BESIDE)
+
+
 @pytest.mark.parametrize("name", ["console", "greenapi"])
 def test_nobody_calls_back_there(play: Play, name: str) -> None:
     """A transport that is not on, or is never called back, is 404."""

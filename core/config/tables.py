@@ -17,10 +17,15 @@ STAGES = ("source", "filter", "render", "send", "record")
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Where to listen, and whom to believe."""
 
-    host: str = "127.0.0.1"  # where to listen; anything but loopback needs a secret for each source
+    host: str = "127.0.0.1"  # where to listen; anything but loopback needs a secret for each source, and for callbacks
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080  # of webhooks, callbacks and the page
     token: str | None = None  # the operator's; made and printed at first start if unset
     bot_token: str | None = None  # for POST /activity only: the salon's other bot
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
 
 
 class Database(Struct, frozen=True, forbid_unknown_fields=True):

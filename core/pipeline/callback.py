@@ -63,6 +63,8 @@ def read(run: Runtime, plugin: Plugin, request: Request, now: datetime) -> Heard
         if config is None:
             continue
         try:
+            if request.method == "POST" and not plugin.believes(account, loopback=run.config.server.loopback):
+                raise Refused(f"{plugin.proven_by} is not set, and anybody could have posted this")
             said = run.hooks.ask("callback", plugin, account, request=request, now=now)
             for item in dict.fromkeys(said.items if isinstance(said, Reply) else said):
                 found.setdefault(item, []).append(account)

@@ -38,13 +38,14 @@ from core import (
 from plugins.send import _whatsapp as wa
 
 STATES = Statuses(sent="SERVER_ACK", delivered="DELIVERY_ACK", read="READ PLAYED", failed={"ERROR": ""})
+proven_by = "webhook_token"
 
 
 class Config(wa.OwnNumber, frozen=True):
     base_url: str = "http://127.0.0.1:8080"  # where Evolution API listens
     instance: Needed = ""  # name of the instance
     api_key: Needed = ""  # of the instance, or the global one
-    webhook_token: str = ""  # proves callbacks; empty: they are taken from anybody
+    webhook_token: str = ""  # proves callbacks; unset: callbacks are taken on loopback alone; "none": from anybody
     typing: Duration = Duration("1200ms")  # how long the client sees "typing…" first; the call lasts that much longer
 
 

@@ -14,12 +14,14 @@ from core import Address, CallbackItem, Channel, Message, Needed, Request, Retry
 from plugins.send._green_api import judge, look_up, off, read, trouble
 from plugins.send._whatsapp import ABSENT, OwnNumber, chat_of, facts
 
+proven_by = "webhook_token"
+
 
 class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://1103.api.green-api.com
     id_instance: Needed = ""  # idInstance in the console
     token: Needed = ""  # apiTokenInstance in the console
-    webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    webhook_token: str = ""  # webhookUrlToken in the console; unset: callbacks are taken on loopback alone; "none": from anybody
     check_state: bool = False  # ask first whether the phone is on: what is taken while it is off leaves hours later
     check_number: bool = False  # ask first whether the number is on WhatsApp; each question counts against the tariff
 

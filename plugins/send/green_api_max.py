@@ -28,12 +28,14 @@ from core import (
 )
 from plugins.send._green_api import judge, look_up, off, read, trouble
 
+proven_by = "webhook_token"
+
 
 class Config(Settings, frozen=True):
     base_url: str = "https://api.green-api.com"  # the instance's own apiUrl, such as https://3100.api.green-api.com
     id_instance: Needed = ""  # idInstance in the console
     token: Needed = ""  # apiTokenInstance in the console
-    webhook_token: str = ""  # webhookUrlToken in the console; empty: callbacks are taken from anybody
+    webhook_token: str = ""  # webhookUrlToken in the console; unset: callbacks are taken on loopback alone; "none": from anybody
     check_state: bool = False  # ask first whether the account is on: what is taken while it is off leaves hours later
     gap: Duration = Duration("500ms")  # least time between two messages, which its queue keeps to in any case; "0s": none
 

@@ -32,13 +32,14 @@ from core import (
 from plugins.send import _whatsapp as wa
 
 ACKS = Statuses(sent="1", delivered="2", read="3 4", failed={"-1": ""})
+proven_by = "webhook_hmac_key"
 
 
 class Config(wa.OwnNumber, frozen=True):
     base_url: str = "http://127.0.0.1:3000"  # where WAHA listens
     session: str = "default"  # name of the session
     api_key: str = ""  # WAHA_API_KEY
-    webhook_hmac_key: str = ""  # hmac.key of the session's webhook; empty: callbacks are taken from anybody
+    webhook_hmac_key: str = ""  # hmac.key of its webhook; unset: callbacks are taken on loopback alone; "none": from anybody
     own_ids: bool = True  # name the message ourselves, so that a lost answer is found again; false before WAHA 2026.4.3
 
 

@@ -58,13 +58,14 @@ CODES = Codes(
     within={"unknownerror": timedelta(seconds=50)},
 )
 STATES = Statuses(sent="sent", delivered="delivered", read="read", failed={"error": "Wazzup could not deliver it"})
+proven_by = "webhook_token"
 
 
 class Config(OwnNumber, frozen=True):
     base_url: str = "https://api.wazzup24.com"  # where the API lives
     channel_id: Needed = ""  # channelId of the WhatsApp channel to send from
     api_key: Needed = ""  # the account's API key
-    webhook_token: str = ""  # crmKey, which callbacks then carry; without it anybody may post callbacks
+    webhook_token: str = ""  # crmKey; unset: callbacks are taken on loopback alone; "none": from anybody
 
 
 @hookimpl

@@ -34,13 +34,15 @@ from core import (
 from plugins.send._whatsapp_cloud import WINDOW_CLOSED, WRONG_FOR_ALL, items, judge
 from plugins.send._whatsapp_template import Template, pieces_of
 
+proven_by = "app_secret"
+
 
 class Config(Settings, frozen=True):
     base_url: str = "https://graph.facebook.com"  # where the API lives
     version: str = "v23.0"  # of the API
     phone_number_id: Needed = ""  # the sending number's id, not the number
     token: Needed = ""  # of a system user
-    app_secret: str = ""  # proves callbacks; empty: they are taken from anybody
+    app_secret: str = ""  # proves callbacks; unset: callbacks are taken on loopback alone; "none": from anybody
     verify_token: str = ""  # the word that Meta asks for once, when the webhook is set
     recipient_gap: Duration = Duration("6s")  # least time between two messages to one client, which Meta asks for; "0s": none
     templates: dict[str, tuple[Template, ...]] = field(default_factory=dict)  # by notification; the first that fits is used

@@ -599,6 +599,14 @@ def test_a_broken_rule_abstains_or_holds(bench: Bench) -> None:
     assert (silent.verdict, silent.held) == (Suppressed("no"), None)
 
 
+def test_the_key_that_proves_callbacks_is_a_key(bench: Bench) -> None:
+    """A typo would leave the door open, and say nothing."""
+    keys = "class Config(Settings, frozen=True):\n    webhook_token: str = ''\nproven_by = 'webhook_tokn'\n"
+    bench.plugin("send.pigeon", HEAD + keys + CHANNEL + SEND)
+    said = "send.pigeon: proven_by is 'webhook_tokn', which is no key of its Config, did you mean `webhook_token`?"
+    assert bench.mistake("[send.pigeon]") == said
+
+
 def test_an_answer_of_another_kind_is_broken(bench: Bench) -> None:
     """A safety rule that answers True has not said what it means, so it holds."""
     said = judged(bench, ("y", HEAD + "on_error = 'hold'\n@hookimpl\ndef filter(case):\n    return True\n"))

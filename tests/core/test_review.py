@@ -11,7 +11,7 @@ from core import hooks as plugin_hooks
 from core.app import create_app
 from core.config import build
 from core.errors import ConfigError
-from core.review import ways
+from core.review import open_transports, ways
 from tests.conftest import SALON, settings
 
 GREEN = {"base_url": "http://127.0.0.1:9", "id_instance": "1", "token": "t"}
@@ -139,3 +139,41 @@ def test_an_owner_who_hears_of_one_account_over_itself_is_said(tmp_path: Path) -
     assert told(tmp_path, route=route, alert={**phone, "channels": ["sms"]})[-1] == none
     below = {"7": {**SALON, "alert": phone}}
     assert told(tmp_path, route=route, salon=below) == [one.replace("[alert]", "[salon.7.alert]")]
+
+
+def open_to(tmp_path: Path, **tables: Any) -> list[str]:
+    found = build(settings("sqlite:///x.db", **tables), tmp_path / "config.toml", {})
+    return list(open_transports(found, plugin_hooks.load(found)))
+
+
+SENDS = {
+    "green_api": "webhook_token",
+    "green_api_max": "webhook_token",
+    "waha": "webhook_hmac_key",
+    "evolution": "webhook_token",
+    "wazzup": "webhook_token",
+    "whatsapp_cloud": "app_secret",
+}
+
+
+@pytest.mark.parametrize("name", SENDS)
+def test_a_gateway_that_need_not_prove_its_callbacks_is_said(tmp_path: Path, name: str) -> None:
+    """As a source without a secret: warned of on loopback, refused beyond it, and taken at its word where "none" is written."""
+    key, tables = SENDS[name], {"route": {"transport": {"whatsapp": name}}} if name != "green_api_max" else {}
+    beyond = {"server": {"host": "0.0.0.0"}}  # noqa: S104
+    anybody = f"[send.{name}] has no {key}: whoever knows the address can post callbacks, and opt clients out"
+    refused = (
+        f"[send.{name}] {key} is not set, and [server] host 0.0.0.0 is open to the world: callbacks are refused; "
+        f'set it, or write {key} = "none" if anybody may post them'
+    )
+    assert open_to(tmp_path, send={name: {}}, **tables) == [anybody]
+    assert open_to(tmp_path, send={name: {}}, **tables, **beyond) == [refused]
+    assert open_to(tmp_path, send={name: {key: "none"}}, **tables, **beyond) == [anybody]
+    assert open_to(tmp_path, send={name: {key: "w0rd"}}, **tables, **beyond) == []
+    below = {"7": {**SALON, "send": {name: {key: ""}}}}
+    assert open_to(tmp_path, send={name: {key: "w0rd"}}, salon=below, **tables) == [anybody.replace("[", "[salon.7.", 1)]
+
+
+def test_who_is_never_believed_without_a_key_is_not_spoken_of(tmp_path: Path) -> None:
+    """A bot, and SMS.ru, refuse what is not proven by themselves."""
+    assert open_to(tmp_path, send={"telegram": {}, "max": {}, "smsru": {}}) == []
