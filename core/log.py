@@ -9,23 +9,26 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-from core.phones import mask
+from core.phones import exists, mask
 
-# A number that stands alone: +7…, %2B7… (in an address), 8… or 7…, or any in front of an @ (a chat id); and a Russian one as people write it.
+# A number that stands alone: +7…, %2B7… (in an address), 8… or 7…, or any in front of an @ (a chat id); a Russian one as people write it; and
+# other digits, where some country has such a number.
 _PHONE = re.compile(
     r"(?<!\w)(?<!\d\.)(?:(?:\+|%2[Bb])\d{10,15}|[78]\d{9,14}|\d{10,15}(?=@)"
-    r"|(?:\+7|[78])[ -]?\(?\d{3}\)?[ -]?\d{3}[ -]?\d{2}[ -]?\d{2})(?!\w|\.\d)"
+    r"|(?:\+7|[78])[ -]?\(?\d{3}\)?[ -]?\d{3}[ -]?\d{2}[ -]?\d{2}|(?P<digits>[1-9]\d{9,14}))(?!\w|\.\d)"
 )
+_ID = re.compile(r"\b(?:record|salon|account|visit|company|count|[a-z_]{0,20}id)=-?$")  # in front of a number: ours, or a sender's
 _SECRET_PAIR = re.compile(r"""(?i)((?:[?&](?:[\w-]{0,30}key|psw|password|api_id)|\b[\w-]{0,30}(?:secret|token))=)[^\s&"'<>]+""")
 _HIDDEN = "…"
 _SHORTEST = 4  # a shorter secret is part of too many words
+_WORD = 8  # a shorter one than this is hidden where it stands alone: "hook" is part of "webhook"
 
 _QUIET = ("httpx", "httpcore", "aiohttp", "databases", "asyncpg", "aiosqlite", "sqlalchemy", "asyncio")
 
 _log = logging.getLogger("vestnik")
-_secrets: dict[str, None] = {}
+_secrets: dict[str, re.Pattern[str]] = {}
 
 
 def set_up(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
@@ -47,7 +50,18 @@ def keep_secret(value: str | None) -> None:
     """Never print this value, neither as it is nor as an address spells it."""
     if value and len(value) >= _SHORTEST:
         for form in (value, quote(value), quote(value, safe="")):
-            _secrets[form] = None
+            apart = rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < _WORD else re.escape(form)
+            _secrets[form] = re.compile(apart)
+
+
+def keep_password(url: str) -> None:
+    """Never print the password in this address."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    keep_secret(password)
+    keep_secret(unquote(password or ""))
 
 
 def say(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
@@ -65,8 +79,16 @@ def line(event: str, **fields: Any) -> str:
 def masked(text: str) -> str:
     """Without phones and secrets."""
     for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return _PHONE.sub(lambda found: mask(found[0]) or "", _SECRET_PAIR.sub(rf"\1{_HIDDEN}", text))
+        if secret in text:
+            text = _secrets[secret].sub(_HIDDEN, text)
+    return _PHONE.sub(_shortened, _SECRET_PAIR.sub(rf"\1{_HIDDEN}", text))
+
+
+def _shortened(found: re.Match[str]) -> str:
+    digits = found["digits"]
+    if digits and (_ID.search(found.string, 0, found.start()) or not exists(digits)):
+        return digits
+    return mask(found[0]) or ""
 
 
 class Formatter(logging.Formatter):

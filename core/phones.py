@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import phonenumbers
 
@@ -76,6 +77,15 @@ def _mended(text: str, digits: str, region: str) -> str | None:
 def _russian_eight(digits: str, region: str) -> bool:
     """8 9xx … is how Russia and Kazakhstan dial at home; 7 9xx … is the same without its plus."""
     return region in ("RU", "KZ") and len(digits) == 11 and digits[0] in "78"
+
+
+@lru_cache(maxsize=4096)
+def exists(digits: str) -> bool:
+    """Whether some country has numbers like this one, which begins with its code: an id or a time in milliseconds hardly ever does."""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}"))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def mask(phone: str | None) -> str | None:

@@ -16,9 +16,10 @@ from msgspec import Struct
 from core import units
 from core.config.tables import STAGES
 from core.errors import ConfigError, in_words
-from core.log import keep_secret
+from core.log import keep_password, keep_secret
 
 T = TypeVar("T", bound=Struct)
+_SECRET = re.compile(r"(?:^|_)(?:secret|token|password|key|api_id)$")
 
 
 def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str] | None = None) -> T:
@@ -33,6 +34,9 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
         if (value := _resolve(raw, path, place, key, os.environ if environ is None else environ)) is not _UNSET
         and not (value == "" and types[key] == Path | None)  # an empty path is one that is left out
     }
+    for key, value in resolved.items():
+        if isinstance(value, str):
+            _keep(key, value)
     try:
         return _beside(msgspec.convert(resolved, kind, dec_hook=units.decode), path.resolve().parent)
     except msgspec.ValidationError as error:
@@ -43,6 +47,14 @@ def decode_settings(kind: type[T], table: Mapping[str, Any], path: Path, place: 
         raise ConfigError(
             f"{path} [{place}]: its Config raised {in_words(error)} in {where}; raise a ValueError with a sentence for the salon there"
         ) from error
+
+
+def _keep(key: str, value: str) -> None:
+    """A secret that is written there is one all the same: by the name of its key, and in an address."""
+    if _SECRET.search(key) and value != "none":
+        keep_secret(value)
+    if "@" in value and "://" in value:
+        keep_password(value)
 
 
 def _beside(found: T, folder: Path) -> T:

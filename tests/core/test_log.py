@@ -6,10 +6,12 @@ import io
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from core import log
+from core import hooks, log
+from core.config import build
 
 PHONES = [
     ("+79000000088", "+7900…88"),
@@ -28,11 +30,26 @@ PHONES = [
     ('{"phone":"79000000088"}', '{"phone":"79000…88"}'),
     ("т.89000000088.", "т.89000…88."),
     ("tel:+79000000088,+79000000099", "tel:+7900…88,+7900…99"),
+    ("381641234567", "38164…67"),
+    ("4915112345678", "49151…78"),
+    ("375291234567", "37529…67"),
+    ("998901234567", "99890…67"),
+    ("12025550123", "12025…23"),
+    ("phone=381641234567", "phone=38164…67"),
+    ('{"phone":"381641234567"}', '{"phone":"38164…67"}'),
 ]
 NO_PHONES = [
     "962302",
     "record=1234567890",
+    "record=381641234567",
+    "salon=381641234567",
+    "company_id=381641234567",
+    "1764000000",
     "1764000000123",
+    "1213336367",
+    "1101000001",
+    "106540352242922",
+    "20251124060427",
     "0.79000000088",
     "79000000088.5",
     "evt_79000000088",
@@ -153,6 +170,43 @@ def test_known_secrets_are_hidden_wherever_they_stand(written: io.StringIO) -> N
     assert "hunter" not in text
     assert "-long" not in text
     assert "/bot…/send" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "shown"),
+    [
+        ({"token": "123:AAliteral"}, "/bot123:AAliteral/getMe", "/bot…/getMe"),
+        ({"webhook_secret": "sup3r-s3cret"}, "got sup3r-s3cret", "got …"),
+        ({"proxy": "http://user:pr0x%79pass@host:3128"}, "http://user:pr0x%79pass@host pr0xypass", "http://user:…@host …"),
+        ({"base_url": "https://u:pa55word@host/x"}, "pa55word", "…"),
+    ],
+)
+def test_a_secret_that_stands_in_the_file_is_one_all_the_same(
+    written: io.StringIO, tmp_path: Path, table: dict[str, str], text: str, shown: str
+) -> None:
+    """By the name of its key, or as the password in an address, also where no environment variable holds it."""
+    hooks.load(build({"send": {"telegram": table}}, tmp_path / "config.toml", {}))
+    logging.getLogger("x").warning(text)
+    assert written.getvalue().endswith(f"WARNING x {shown}\n")
+
+
+def test_core_and_salons_have_secrets_too(written: io.StringIO, tmp_path: Path) -> None:
+    """The operator's token, the database's password, and what one salon's table holds; "none" is none."""
+    raw = {
+        "server": {"token": "operat0rs"},
+        "database": {"url": "postgresql://me:dbpassw0rd@host/x"},
+        "source": {"yclients": {"secret": "none"}},
+        "salon": {"7": {"send": {"smsc": {"password": "sms-passw0rd", "login": "my-login"}}}},
+    }
+    hooks.load(build(raw, tmp_path / "config.toml", {}))
+    logging.getLogger("x").warning("operat0rs dbpassw0rd sms-passw0rd my-login none")
+    assert written.getvalue().endswith("WARNING x … … … my-login none\n")
+
+
+def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
+    """ "hook" is a poor secret, and part of words that the log needs."""
+    log.keep_secret("hook")
+    assert log.masked("webhook_token=x hook, hooks; a=hook") == "webhook_token=… …, hooks; a=…"
 
 
 def test_no_secret_and_a_tiny_one_are_not_kept(written: io.StringIO) -> None:
