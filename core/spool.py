@@ -19,6 +19,7 @@ from core.errors import StoreError
 from core.lines import Row, Size, measure, read, to_line
 
 _MiB = 1024 * 1024
+_ONE = 64 * 1024  # bytes that an event may have, as a rule
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -49,6 +50,16 @@ class Spool:
     def pending(self) -> Size:
         """What waits to be handed over."""
         return self._new + self._old - self._taken
+
+    async def problem(self) -> str | None:
+        """Why another event would not be taken, as far as can be seen without one; `None` if it would."""
+        if self._new.bytes + self._old.bytes + self._promised + _ONE > self._limit:
+            return "full"
+        async with self._disk:
+            try:
+                return await asyncio.to_thread(self._hindered)
+            except OSError as error:
+                return f"cannot be written ({error.strerror})"
 
     async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Return when the rows are on disk. Raises `SpoolFull`, or `OSError`; then they need not be."""
@@ -116,6 +127,13 @@ class Spool:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return SpoolFull(f"{self.path}: {error.strerror}; make room on the disk")
         return error
+
+    def _hindered(self) -> str | None:
+        """Runs in a thread. Raises OSError where the file cannot be opened."""
+        disk = os.fstatvfs(self._opened())
+        if disk.f_flag & os.ST_RDONLY:
+            return "cannot be written (the disk is read-only)"
+        return "has no room on the disk" if disk.f_bavail * disk.f_frsize < _ONE else None
 
     def _write(self, data: bytes) -> int:
         """Runs in a thread. The file has the size it returns, or, if it raises, the size it had."""

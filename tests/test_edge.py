@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -945,6 +946,50 @@ def test_nobody_calls_back_there(play: Play, name: str) -> None:
 
 
 # --- is it well
+
+
+@pytest.mark.parametrize("hindrance", ["full", "folder", "disk", "read-only"])
+def test_not_ready_where_no_event_can_be_kept(play: Play, monkeypatch: pytest.MonkeyPatch, hindrance: str) -> None:
+    """The database is away: ready while the spool takes events; 503 once it is full, or cannot be written; ready again with the database."""
+
+    async def story(app: Driver) -> None:
+        store, spool, ping = app.vestnik.run.store, app.vestnik.spool, app.vestnik.run.store.ping
+
+        async def away(*_: Any) -> None:
+            raise OSError("away")
+
+        monkeypatch.setattr(store, "ping", away)
+        ready = await app.http.get("/ready")
+        assert (ready.status_code, ready.json()["ready"], "spool" in ready.json()) == (200, True, False)
+        if hindrance == "full":
+            monkeypatch.setattr(spool, "_limit", 1000)
+        elif hindrance == "folder":
+            monkeypatch.setattr(spool, "_file", None)
+            monkeypatch.setattr(spool, "_path", spool._path.parent / "gone" / "x.spool")
+        else:
+            real = os.fstatvfs
+            monkeypatch.setattr(os, "fstatvfs", lambda file: Disk(real(file), hindrance))
+        ready = await app.http.get("/ready")
+        said = {
+            "full": "full",
+            "folder": "cannot be written (No such file or directory)",
+            "disk": "has no room on the disk",
+            "read-only": "cannot be written (the disk is read-only)",
+        }[hindrance]
+        assert (ready.status_code, ready.json()["ready"], ready.json()["spool"]) == (503, False, said)
+        monkeypatch.setattr(store, "ping", ping)
+        assert (await app.http.get("/ready")).status_code == 200
+
+    play(story)
+
+
+class Disk:
+    """A disk with that hindrance."""
+
+    def __init__(self, real: os.statvfs_result, hindrance: str) -> None:
+        self.f_frsize = real.f_frsize
+        self.f_bavail = 0 if hindrance == "disk" else real.f_bavail
+        self.f_flag = real.f_flag | (os.ST_RDONLY if hindrance == "read-only" else 0)
 
 
 def test_health_ready_metrics(play: Play) -> None:

@@ -20,7 +20,7 @@ async def health(app: Vestnik, request: Request) -> Response:
 
 
 async def ready(app: Vestnik, request: Request) -> Response:
-    """200 as long as an event can be stored or spooled: a sender may never repeat what a balancer turned away."""
+    """200 as long as an event can be stored or spooled: a sender may never repeat what a balancer turned away. Else 503."""
     database = "ok"
     try:
         async with asyncio.timeout(2):
@@ -36,10 +36,12 @@ async def ready(app: Vestnik, request: Request) -> Response:
         for refused in app.run.refused.values()
         for entry in refused.values()
     ]
-    waiting = app.spool.pending()
+    spool = None if database == "ok" else await app.spool.problem()  # it is written only then
+    waiting, able = app.spool.pending(), spool is None
     config = "; ".join(app.reloader.said) or "ok"
-    said = {"ready": True, "database": database, "spooled": waiting.count, "config": config, "transports": health}
-    return JSONResponse({**said, "refused_templates": templates} if templates else said)
+    said = {"ready": able, "database": database, "spooled": waiting.count, "config": config, "transports": health}
+    said |= {"spool": spool} if spool else {}
+    return JSONResponse({**said, "refused_templates": templates} if templates else said, 200 if able else 503)
 
 
 async def metrics(app: Vestnik, request: Request) -> Response:
