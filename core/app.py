@@ -54,11 +54,12 @@ class Vestnik:
         *,
         now: Clock = utc_now,
         with_worker: bool = True,
+        by_hand: bool = False,
         follow: bool = False,
         chance: Random | None = None,
     ) -> None:
         self.now = now
-        self.has_worker, self._follow = with_worker, follow
+        self.has_worker, self.by_hand, self._follow = with_worker, by_hand, follow
         self._apply(config, hooks)
         self._chance = chance
         self.problem: VestnikError | None = None  # why the start was refused
@@ -66,7 +67,7 @@ class Vestnik:
     async def start(self) -> None:
         """Open the store, take over what an earlier process left, start the loops."""
         self.token = operator_token(self.config)
-        store = await open_store(self.config.database.url, self.config.folder, alone=self.has_worker)
+        store = await open_store(self.config.database.url, self.config.folder, alone=not self.by_hand)
         self.spool = Spools(beside(self.config.database.url, self.config.folder, "spool"))
         self.run = Runtime(self.config, self.hooks, store, self.now, self._chance)
         if before := self.spool.take(self.run.owner):
@@ -156,14 +157,23 @@ def create_app(
     *,
     now: Clock = utc_now,
     with_worker: bool = True,
+    by_hand: bool = False,
     follow: bool = False,
     chance: Random | None = None,
 ) -> Starlette:
     """The app of one configuration. Raises `ConfigError` where a plugin does not fit. `app.state.vestnik` is the `Vestnik`.
 
-    `follow`: take up the file whenever it changes.
+    `follow`: take up the file whenever it changes. `by_hand`: a test moves it, perhaps several on one file; nothing runs by itself.
     """
-    vestnik = Vestnik(config, hooks or plugin_hooks.load(config), now=now, with_worker=with_worker, follow=follow, chance=chance)
+    vestnik = Vestnik(
+        config,
+        hooks or plugin_hooks.load(config),
+        now=now,
+        with_worker=with_worker and not by_hand,
+        by_hand=by_hand,
+        follow=follow,
+        chance=chance,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -124,7 +124,7 @@ async def _play(
                 send[name] = {**table, **(keys or {}).get(name, {})}
         raw = settings(url, send=send, route={"channels": list(channels), **(route or {})}, **tables)
         found = configuration.build(raw, folder / "config.toml", {})
-        app = create_app(found, plugin_hooks.load(found), now=clock, with_worker=False, chance=random.Random(1))
+        app = create_app(found, plugin_hooks.load(found), now=clock, by_hand=True, chance=random.Random(1))
         await stack.enter_async_context(app.router.lifespan_context(app))
         address = await stack.enter_async_context(serving(cast(StandIn, SimpleNamespace(app=app))))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=address, trust_env=False))

@@ -557,6 +557,16 @@ def test_a_second_server_is_told_so(tmp_path: Path) -> None:
         )
 
 
+def test_a_second_server_without_a_worker_is_told_so(tmp_path: Path) -> None:
+    """It would write beside the first one all the same, and decide test calls under its nose; alone it says that nothing is delivered."""
+    with served(tmp_path):
+        code, out, err = vestnik(tmp_path, "serve", "--no-worker")
+        assert (code, out) == (1, "")
+        assert f"{tmp_path}/vestnik.db: another `vestnik serve` or `vestnik worker` has this file" in err.splitlines()[-1]
+        said = "warning: --no-worker: nothing is decided or delivered, because one process at a time has an SQLite file"
+        assert said in err.splitlines()
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     """A port that another process holds is named, with exit code 1 and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from core.app import create_app, operator_token
 from core.config import build
+from core.endpoints import flat
 from core.endpoints.words import why
 from core.errors import ConfigError
 from core.store.values import when
@@ -452,6 +454,25 @@ def test_the_flat_body_sends_the_first_text(play: Play) -> None:
         assert (row["phone"], row["record_id"], row["notification_type"]) == ("+79000000088", told["record_id"], "booking_created")
 
     play(story)
+
+
+def test_a_server_without_a_worker_decides_no_test_by_itself(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody renews the leases there, so it waits for the worker; where none comes, it says what to start."""
+    monkeypatch.setattr(flat, "_WAITS", 0.05)
+
+    async def story() -> None:
+        app = create_app(build(settings(database_url), tmp_path / "config.toml", {}), with_worker=False)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+            said = (await http.post("http://x/webhook/yclients/test", json=FLAT, headers=BEARER)).json()
+        assert (said["success"], said["status"], said["message"]) == (False, "received", None)
+        assert (
+            said["reason"]
+            == "no worker has taken it up within 0.05 s; start `vestnik worker`, or `vestnik serve` without --no-worker"
+        )
+
+    asyncio.run(story())
 
 
 def test_each_test_is_a_new_booking(play: Play) -> None:

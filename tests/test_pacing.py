@@ -251,7 +251,7 @@ def test_two_nodes_share_one_gap(postgres_url: str, tmp_path: Path) -> None:
 
     async def both(app: Driver) -> None:
         found = configuration.build(raw, tmp_path / "config.toml", {})
-        other = create_app(found, plugin_hooks.load(found), now=clock, with_worker=False, chance=random.Random(2))
+        other = create_app(found, plugin_hooks.load(found), now=clock, by_hand=True, chance=random.Random(2))
         async with other.router.lifespan_context(other):
             for number in range(8):
                 await app.post(booking(number))

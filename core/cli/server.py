@@ -15,13 +15,15 @@ from core import hooks as plugin_hooks
 from core.cli.frame import DEFAULT, ConfigFile, cli, loaded, out, warn
 from core.errors import ConfigError
 from core.runtime import Runtime
-from core.store import open_store
+from core.store import dialect_of, open_store
 
 
 @cli.command()
 def serve(
     config: ConfigFile = DEFAULT,
-    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also decide and deliver.")] = True,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Also decide and deliver; else `vestnik worker` does, over PostgreSQL.")
+    ] = True,
     dev: Annotated[bool, typer.Option("--dev", help="Start again whenever code or configuration changes.")] = False,
 ) -> None:
     """Listen for webhooks, and decide and deliver in the same process."""
@@ -38,6 +40,8 @@ def serve(
     demands.check(found, hooks)
     app = create_app(found, hooks, with_worker=worker, follow=True)
     warn(app.state.vestnik.warnings)
+    if not worker and dialect_of(found.database.url) == "sqlite":
+        warn(["--no-worker: nothing is decided or delivered, because one process at a time has an SQLite file"])
     server = make_server(app, found.server.host, found.server.port)
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.vestnik.problem is None)  # it would print a traceback
     collector.rest()

@@ -46,7 +46,7 @@ async def flat(app: Vestnik, request: Request) -> Response:
 async def _what_became(app: Vestnik, number: str) -> dict[str, Any]:
     waited = 0.0
     while True:
-        if not app.has_worker:
+        if app.by_hand:
             await app.worker.drain()
         story = (await app.run.store.look.story(number))[0]
         messages = story["notifications"]
@@ -60,6 +60,8 @@ async def _what_became(app: Vestnik, number: str) -> dict[str, Any]:
         waited += 0.02
     status = last["status"] if last else story["status"]
     reason = (last["error"] if last else None) or story["reason"]
+    if not decided and not app.has_worker:
+        reason = f"no worker has taken it up within {_WAITS:g} s; start `vestnik worker`, or `vestnik serve` without --no-worker"
     rule = story["rule"] or (last["rule"] if last else None)
     return {
         "success": status in ("sent", "delivered", "read"),

@@ -27,7 +27,7 @@ from core.store.templates import TemplateStore
 from core.store.values import LONG_AGO
 from core.store.watches import Watches
 
-__all__ = ["Full", "Store", "open_store", "schema"]
+__all__ = ["Full", "Store", "dialect_of", "open_store", "schema"]
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)"
 
@@ -66,7 +66,7 @@ class Store:
         self._tidying: asyncio.Task[None] | None = None
 
     async def open(self, *, alone: bool) -> None:
-        """Connect and migrate. `alone`: a worker; on SQLite a second one on the same file is refused."""
+        """Connect and migrate. `alone`: a server or a worker; on SQLite a second one on the same file is refused."""
         if alone and self.engine.dialect == "sqlite":
             self._lock = _lock(sqlite_path(self.engine.url))
         if self.engine.dialect == "sqlite":

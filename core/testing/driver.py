@@ -73,7 +73,7 @@ class Driver:
 @contextlib.asynccontextmanager
 async def driven(config: Configuration, clock: Clock, *, with_worker: bool = False) -> AsyncIterator[Driver]:
     """The app of this configuration while the block runs. Time moves only by `settle`; chance is always the same."""
-    app = create_app(config, plugin_hooks.load(config), now=clock, with_worker=with_worker, chance=random.Random(1))
+    app = create_app(config, plugin_hooks.load(config), now=clock, by_hand=not with_worker, chance=random.Random(1))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://vestnik") as http:

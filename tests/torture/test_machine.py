@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
     async def start(self) -> None:
         self.dead = asyncio.Event()
         app = core.app.create_app(
-            self.config, plugin_hooks.load(self.config), now=self.clock, with_worker=False, chance=random.Random(1)
+            self.config, plugin_hooks.load(self.config), now=self.clock, by_hand=True, chance=random.Random(1)
         )
         await app.state.vestnik.start()
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://vestnik")
