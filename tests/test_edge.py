@@ -114,6 +114,8 @@ def test_a_browser_gets_a_sentence(play: Play) -> None:
             200,
             "Vestnik listens here. Booking systems post their events to this address.\n",
         )
+        asked = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": "x"}
+        assert (await app.http.get("/webhook/yclients", params=asked)).text == answered.text  # no gateway asks for its word here
         assert (await app.http.head("/webhook/yclients/events")).status_code == 200
         assert (await app.http.put("/webhook/yclients")).status_code == 405
         assert await events(app) == []

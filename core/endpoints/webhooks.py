@@ -27,7 +27,7 @@ _answer = msgspec.json.Encoder()
 async def webhook(app: Vestnik, request: Request) -> Response:
     """`POST /webhook/{source}`. A GET tells whoever opens the address in a browser what it is."""
     plugin = source_of(app, request)
-    if request.method != "POST" and not request.query_params.get("hub.mode"):  # HEAD too: monitors ask so
+    if request.method != "POST":  # HEAD too: monitors ask so
         return PlainTextResponse("Vestnik listens here. Booking systems post their events to this address.\n")
     asked = await as_values(request)
     try:
