@@ -421,6 +421,28 @@ def test_schema(tmp_path: Path, database: str) -> None:
         assert f"CREATE VIEW {name} AS" in out
 
 
+def test_schema_of_the_configured_database(tmp_path: Path) -> None:
+    """Without a word it is the one that the file names; SQLite where there is no file."""
+    at_first = vestnik(tmp_path, "schema")
+    assert at_first == vestnik(tmp_path, "schema", "sqlite")
+    (tmp_path / "other.toml").write_text('[database]\nurl = "postgresql://me@nowhere/x"\n', encoding="utf-8")
+    assert vestnik(tmp_path, "schema", "--config", "other.toml") == vestnik(tmp_path, "schema", "postgresql") != at_first
+    assert vestnik(tmp_path, "schema", VESTNIK_CONFIG="other.toml") == vestnik(tmp_path, "schema", "postgresql")
+    code, _, err = vestnik(tmp_path, "schema", "--config", "none.toml")
+    assert (code, err.startswith("none.toml: there is no such file")) == (1, True)
+
+
+def test_every_command_takes_the_configuration() -> None:
+    """`--config` stands with each of them, so that nobody has to know which may have it."""
+    import typer
+
+    from core.cli import cli
+
+    group = vars(typer.main.get_command(cli))["commands"]
+    without = [name for name, command in group.items() if "--config" not in [o for p in command.params for o in p.opts]]
+    assert (without, len(group) >= 14) == ([], True)
+
+
 def test_schema_of_another_database(tmp_path: Path) -> None:
     """One sentence."""
     code, _, err = vestnik(tmp_path, "schema", "mysql")

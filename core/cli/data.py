@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from core import config as configuration
 from core.cli.frame import DEFAULT, ConfigFile, cli, out, with_store
 from core.config import Configuration
 from core.errors import VestnikError
@@ -16,9 +17,17 @@ from core.store import Store, schema
 
 
 @cli.command(name="schema")
-def schema_(database: Annotated[str, typer.Argument(help="sqlite or postgresql")] = "sqlite") -> None:
+def schema_(
+    config: ConfigFile = DEFAULT,
+    database: Annotated[
+        str | None, typer.Argument(help="sqlite or postgresql; left out: that of the configuration.", show_default=False)
+    ] = None,
+) -> None:
     """Print the full script of the tables and views."""
-    typer.echo(schema(f"{database}://"))
+    if database is None and (config != DEFAULT or config.exists()):
+        typer.echo(schema(configuration.load(config).database.url))
+    else:
+        typer.echo(schema(f"{database or 'sqlite'}://"))
 
 
 @cli.command()

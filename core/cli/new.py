@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import shutil
 import sys
@@ -57,7 +58,7 @@ def _check_name(stage: str, name: str) -> None:
         raise VestnikError(f"{name}: a plugin of this name is built in ([{stage}.{name}]); choose another, such as my_{name}")
 
 
-def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
+def next_steps(stage: str, name: str, written: list[Path], into: Path, config: Path) -> str:
     """What to do with it, as lines for a terminal."""
     plugin, test = written[:2]
     config_class = config_class_of(stage, name, import_file(plugin, f"vestnik_private.{stage}.{name}", str(plugin)))
@@ -70,12 +71,18 @@ def next_steps(stage: str, name: str, written: list[Path], into: Path) -> str:
             f"        {_typed('vestnik')} demo --exit --plugin {plugin}",
             "  Test it:",
             f"{kit}        {_typed('pytest')} {test}",
-            "  Switch it on, in config.toml:",
-            *(f"        {line}".rstrip() for line in table(stage, name, config_class, into.as_posix())),
+            f"  Switch it on, in {config}:",
+            *(f"        {line}".rstrip() for line in table(stage, name, config_class, _seen_from(config, into))),
             "",
             "  Then change it. How plugins are written: docs/plugins.md.",
         ]
     )
+
+
+def _seen_from(config: Path, into: Path) -> str:
+    """The folder as `[plugins] path` of that file names it."""
+    near = into.is_absolute() or config.parent in (Path(), Path.cwd())
+    return into.as_posix() if near else Path(os.path.relpath(into, config.parent)).as_posix()
 
 
 def _typed(command: str) -> str:

@@ -23,12 +23,13 @@ def new(
     stage: Annotated[Literal["source", "filter", "render", "send", "record"], typer.Argument(help="What it is to do.")],
     name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
     into: Annotated[Path, typer.Option("--into", help="The folder of private plugins.")] = Path("private"),
+    config: ConfigFile = DEFAULT,
 ) -> None:
     """Write a plugin that works, and its test, for you to change."""
     from core.cli.new import next_steps, write
 
     written = write(stage, name, into)
-    out.print(next_steps(stage, name, written, into), markup=False)
+    out.print(next_steps(stage, name, written, into, config), markup=False)
 
 
 @cli.command()
