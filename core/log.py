@@ -21,6 +21,8 @@ _PHONE = re.compile(
 )
 _ID = re.compile(r"\b(?:record|salon|account|visit|company|count|[a-z_]{0,20}id)=-?$")  # in front of a number: ours, or a sender's
 _SECRET_PAIR = re.compile(r"""(?i)((?:[?&](?:[\w-]{0,30}key|psw|password|api_id)|\b[\w-]{0,30}(?:secret|token))=)[^\s&"'<>]+""")
+_SECRET_WORDS = ("key=", "psw=", "password=", "api_id=", "secret=", "token=")
+_BARE = re.compile(r"[^\s\"'=\\]+")  # needs no quotes
 _HIDDEN = "…"
 _SHORTEST = 4  # a shorter secret is part of too many words
 _WORD = 8  # a shorter one than this is hidden where it stands alone: "hook" is part of "webhook"
@@ -81,7 +83,10 @@ def masked(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         if secret in text:
             text = _secrets[secret].sub(_HIDDEN, text)
-    return _PHONE.sub(_shortened, _SECRET_PAIR.sub(rf"\1{_HIDDEN}", text))
+    lower = text.lower()
+    if any(word in lower for word in _SECRET_WORDS):  # the pattern costs more than all the rest
+        text = _SECRET_PAIR.sub(rf"\1{_HIDDEN}", text)
+    return _PHONE.sub(_shortened, text)
 
 
 def _shortened(found: re.Match[str]) -> str:
@@ -117,4 +122,4 @@ class _Handler(logging.StreamHandler[IO[str]]):
 
 def _value(value: object) -> str:
     text = str(value)
-    return text if re.fullmatch(r"[^\s\"'=\\]+", text) else json.dumps(text, ensure_ascii=False)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

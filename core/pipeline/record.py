@@ -1,4 +1,4 @@
-"""Tell the recorders what became of it. Each has a queue of its own, so nothing waits for them.
+"""Write a line of the log about what became of it, and tell the recorders. Each has a queue of its own, so nothing waits for them.
 
 What a failure means: a recorder that raises or hangs is logged and named in the trace; the others go on. One that cannot keep up loses
 the newest outcomes: our own journal has them all.
@@ -17,7 +17,7 @@ import msgspec
 from core import limits
 from core.blame import blame
 from core.hooks import Plugin
-from core.log import masked
+from core.log import masked, say
 from core.model import Outcome
 from core.store.rows import JournalLine
 
@@ -40,9 +40,12 @@ class Recorders:
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Each recorder, each outcome, later; a source hears of its own events alone. Never raises, never waits."""
+        written = log.isEnabledFor(logging.INFO)
         for outcome in outcomes:
             if outcome.reason:  # a gateway's own words may hold the number
                 outcome = msgspec.structs.replace(outcome, reason=masked(outcome.reason))
+            if written:
+                _say(outcome)
             for plugin, _, _ in self.run.hooks.implementations("record", outcome.company_id):
                 if plugin.stage == "source" and plugin.short != outcome.source:
                     continue
@@ -107,3 +110,22 @@ class Recorders:
         except Exception as error:
             log.warning("outcome=not_in_the_trace count=%d reason=%s", len(lines), type(error).__name__)
         return []
+
+
+def _say(outcome: Outcome) -> None:
+    """The one line of the log about one outcome, of an event or of its message on a channel."""
+    say(
+        outcome.event_id,
+        salon=outcome.company_id,
+        outcome=outcome.status,
+        plugin=outcome.transport,
+        source=outcome.source,
+        record=outcome.record_id,
+        type=outcome.type,
+        channel=outcome.channel,
+        next=outcome.next,
+        rule=outcome.rule,
+        reason=outcome.reason,
+        phone=outcome.phone,
+        ms=None if outcome.seconds is None else round(outcome.seconds * 1000),
+    )
