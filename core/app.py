@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from core import hooks as plugin_hooks
-from core.config import Configuration
+from core.config import UNUSABLE, Configuration, usable
 from core.endpoints import routes
 from core.endpoints.requests import nowhere
+from core.endpoints.session import Guesses
 from core.endpoints.webhooks import webhook
 from core.errors import StoreError, VestnikError
 from core.failpoint import reach
@@ -63,6 +64,7 @@ class Vestnik:
         self._apply(config, hooks)
         self._chance = chance
         self.problem: VestnikError | None = None  # why the start was refused
+        self.guesses = Guesses()
 
     async def start(self) -> None:
         """Open the store, take over what an earlier process left, start the loops."""
@@ -199,6 +201,8 @@ def operator_token(config: Configuration) -> str:
         return config.server.token
     path = beside(config.database.url, config.folder, "token")
     token = _kept(path) or _made(path)
+    if not usable(token):
+        raise StoreError(f"{path}: {UNUSABLE}")
     keep_secret(token)
     return token
 

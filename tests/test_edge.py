@@ -747,6 +747,30 @@ NO_ACTIVITY = [
 ]  # fmt: skip
 
 
+ISRAEL = {"name": "x", "timezone": "Asia/Jerusalem", "region": "IL"}
+
+
+@pytest.mark.parametrize(
+    ("salons", "entry", "phone"),
+    [
+        ({"77": ISRAEL}, {"phone": "050-123-4567", "company_id": 77}, "+972501234567"),
+        ({"77": ISRAEL}, {"phone": "+79000000077", "company_id": 77}, "+79000000077"),
+        ({"77": ISRAEL}, {"phone": "8 (900) 000-00-88"}, "+79000000088"),
+        ({"962302": ISRAEL}, {"phone": "050-123-4567"}, "+972501234567"),
+    ],
+)
+def test_activity_reads_a_phone_as_its_salon_does(
+    play: Play, salons: dict[str, dict[str, str]], entry: dict[str, Any], phone: str
+) -> None:
+    """Without a country's code it is of the salon's own country; of the only salon's where none is named."""
+
+    async def story(app: Driver) -> None:
+        assert (await app.http.post("/activity", json=entry, headers=BEARER)).status_code == 200
+        assert [row["phone"] for row in await app.rows("SELECT phone FROM contacts")] == [phone]
+
+    play(story, salon=salons)
+
+
 def test_activity_that_cannot_be_read_is_400(play: Play) -> None:
     """The author of the other bot is told what to send."""
 
@@ -1067,6 +1091,8 @@ def test_the_page_tells_what_became_of_each(play: Play) -> None:
         cookie = signed_in.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
+        assert TOKEN not in cookie
+        assert "secure" not in cookie  # this one came over plain HTTP
         assert "Событий пока нет." in (await app.http.get("/")).text
         await app.tell(body("record_create_discount50"))
         await app.tell(body("record_create_by_bot_comment"))
@@ -1084,6 +1110,82 @@ def test_the_page_tells_what_became_of_each(play: Play) -> None:
             assert words in text
         assert "+79000000088" not in text
         assert "has no secret" in text
+
+    play(story)
+
+
+@pytest.mark.parametrize("headers", [{"X-Forwarded-Proto": "https"}, {"Origin": "https://salon.example"}])
+def test_over_tls_the_cookie_travels_so_alone(play: Play, headers: dict[str, str]) -> None:
+    """What stands in front says so, or the browser does."""
+
+    async def story(app: Driver) -> None:
+        signed_in = await app.http.post("/", data={"token": TOKEN}, headers=headers)
+        assert "; secure" in signed_in.headers["set-cookie"].lower()
+
+    play(story)
+
+
+def test_a_session_ends(play: Play) -> None:
+    """After thirty days, with another token, and where anything of the cookie is another; the token itself is no cookie."""
+
+    async def story(app: Driver) -> None:
+        signed_in = await app.http.post("/", data={"token": TOKEN})
+        cookie = signed_in.cookies["vestnik"]
+        until, _, seal = cookie.partition(".")
+
+        async def seen(value: str) -> bool:
+            app.http.cookies.clear()
+            return "Последние события" in (await app.http.get("/", headers={"Cookie": f"vestnik={value}"})).text
+
+        assert await seen(cookie)
+        for wrong in (TOKEN, seal, f"{int(until) + 1}.{seal}", f"{until}.{seal[:-1]}", f"{until}.", ".", "", f"٣{until}.{seal}"):
+            assert not await seen(quote(wrong)), wrong
+        app.vestnik.token = "another-token"
+        assert not await seen(cookie)
+        app.vestnik.token = TOKEN
+        app.clock.now += timedelta(days=30, seconds=1)
+        assert not await seen(cookie)
+
+    play(story)
+
+
+def test_nothing_on_the_way_keeps_the_page(play: Play) -> None:
+    """Signed in or not."""
+
+    async def story(app: Driver) -> None:
+        answers = [await app.http.get("/"), await app.http.post("/", data={"token": "x"}), await app.http.get("/", headers=BEARER)]
+        answers.append(await app.http.post("/", data={"token": TOKEN}))
+        assert [answer.headers["cache-control"] for answer in answers] == ["no-store"] * 4
+
+    play(story)
+
+
+def test_who_guesses_has_to_wait(play: Play) -> None:
+    """Twenty different wrong tokens within a minute: then none is looked at, the right one neither; whoever is signed in goes on."""
+
+    async def story(app: Driver) -> None:
+        await app.http.post("/", data={"token": TOKEN})
+        for _ in range(30):  # the same one again is no guess
+            assert (await app.http.post("/", data={"token": "typo"})).status_code == 401
+        for number in range(19):
+            assert (await app.http.post("/", data={"token": f"guess {number}"})).status_code == 401
+        for token in ("guess", TOKEN):
+            refused = await app.http.post("/", data={"token": token})
+            assert (refused.status_code, refused.headers["retry-after"], "Слишком много" in refused.text) == (429, "60", True)
+        assert "Последние события" in (await app.http.get("/")).text
+        assert (await app.http.get("/", headers=BEARER)).status_code == 200
+        app.clock.now += timedelta(seconds=61)
+        assert (await app.http.post("/", data={"token": TOKEN})).status_code == 303
+
+    play(story)
+
+
+def test_a_form_of_many_fields_is_400(play: Play) -> None:
+    """The sign-in has one."""
+
+    async def story(app: Driver) -> None:
+        refused = await app.http.post("/", content="&".join(f"f{n}=1" for n in range(101)))
+        assert (refused.status_code, refused.text) == (400, "the form has more than 100 fields")
 
     play(story)
 

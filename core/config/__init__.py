@@ -5,10 +5,22 @@ This package knows the tables of core. What a plugin's table may hold, the plugi
 
 from core.config.file import build, load, read
 from core.config.settings import decode_settings, near, plain
-from core.config.tables import STAGES, Alert, Configuration, Database, Plugins, Route, SalonTable, Server
+from core.config.tables import (
+    STAGES,
+    UNUSABLE,
+    Alert,
+    Configuration,
+    Database,
+    Plugins,
+    Route,
+    SalonTable,
+    Server,
+    usable,
+)
 
 __all__ = [
     "STAGES",
+    "UNUSABLE",
     "Alert",
     "Configuration",
     "Database",
@@ -22,4 +34,5 @@ __all__ = [
     "near",
     "plain",
     "read",
+    "usable",
 ]

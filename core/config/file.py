@@ -15,7 +15,7 @@ import msgspec
 
 from core.config.mends import mend
 from core.config.settings import decode_settings, lower, near
-from core.config.tables import STAGES, Alert, Configuration, Database, Plugins, Route, SalonTable, Server
+from core.config.tables import STAGES, UNUSABLE, Alert, Configuration, Database, Plugins, Route, SalonTable, Server, usable
 from core.errors import ConfigError
 from core.model import Salon
 from core.phones import parse_phone
@@ -79,7 +79,7 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
             alerts[number] = _alert({**raw.get("alert", {}), **decoded.alert}, path, f"{place}.alert", environ)
     return Configuration(
         path=path,
-        server=decode_settings(Server, raw.get("server", {}), path, "server", environ),
+        server=_server(raw.get("server", {}), path, environ),
         database=decode_settings(Database, raw.get("database", {}), path, "database", environ),
         route=decode_settings(Route, raw.get("route", {}), path, "route", environ),
         alert=_alert(raw.get("alert", {}), path, "alert", environ),
@@ -90,6 +90,14 @@ def build(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str] | None 
         routes=routes,
         alerts=alerts,
     )
+
+
+def _server(table: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Server:
+    found = decode_settings(Server, table, path, "server", environ)
+    for key in ("token", "bot_token"):
+        if (token := getattr(found, key)) and not usable(token):
+            raise ConfigError(f"{path} [server] {key}: {UNUSABLE}")
+    return found
 
 
 def _alert(table: Mapping[str, Any], path: Path, place: str, environ: Mapping[str, str]) -> Alert:

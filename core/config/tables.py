@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,14 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+UNUSABLE = "it travels in a header, so it can have Latin letters, digits and signs alone, and no blank; write another"
+
+
+def usable(token: str) -> bool:
+    """Whether a token can travel in a header."""
+    return re.fullmatch(r"[!-~]+", token) is not None
 
 
 class Database(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
+from core.endpoints import session
 from core.errors import Refused
 from core.model import Request
 from core.proof import same_secret
@@ -83,10 +84,11 @@ async def as_values(request: HttpRequest) -> Request:
 
 
 def operator(app: Vestnik, request: HttpRequest, *others: str | None) -> bool:
-    """Whether the request bears the operator's token (header, or the cookie of a signed-in browser)."""
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-    given = bearer or request.cookies.get("vestnik", "")
-    return any(same_secret(given, token) for token in (app.token, *others) if token)
+    """Whether the request bears the operator's token, or comes from a browser that is signed in."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if given:
+        return any(same_secret(given, token) for token in (app.token, *others) if token)
+    return session.holds(request, app.token, app.now())
 
 
 async def refused(app: Vestnik, sender: str, error: Refused) -> Problem:

@@ -295,3 +295,15 @@ def test_a_config_that_raises_is_a_sentence(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"config\.toml \[filter\.odd\] too long$"):
         decode_settings(Odd, {"hours": 4}, tmp_path / "config.toml", "filter.odd", {})
+
+
+
+
+@pytest.mark.parametrize("key", ["token", "bot_token"])
+@pytest.mark.parametrize("token", ["пароль-оператора", "two words", "line\nbreak", " blank", "tok\u00e9n"])
+def test_a_token_that_no_header_can_carry(tmp_path: Path, key: str, token: str) -> None:
+    """It would let nobody in: the start is refused with the mend, and the token is not shown."""
+    with pytest.raises(ConfigError) as raised:
+        configuration.build({"server": {key: {"env": "T"}}}, tmp_path / "config.toml", {"T": token})
+    said = f"{tmp_path}/config.toml [server] {key}: it travels in a header, so it can have Latin letters, digits and signs alone, and no blank; write another"
+    assert str(raised.value) == said
