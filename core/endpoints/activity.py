@@ -32,10 +32,12 @@ async def activity(app: Vestnik, request: Request) -> Response:
 
 
 async def _wrote(app: Vestnik, body: dict[str, Any]) -> None:
-    phone, missing = parse_phone(body.get("phone"))
+    company, listed = _id(body.get("company_id")) or 0, app.config.salons
+    of = company or (next(iter(listed)) if len(listed) == 1 else None)
+    phone, missing = parse_phone(body.get("phone"), app.config.salon_of(of).region)
     if phone is None:
         raise Problem(400, f"phone: {missing}")
-    await app.run.store.people.wrote(phone, _id(body.get("company_id")) or 0, _moment(body.get("at"), app.now()))
+    await app.run.store.people.wrote(phone, company, _moment(body.get("at"), app.now()))
 
 
 async def _told(app: Vestnik, body: dict[str, Any]) -> None:

@@ -123,11 +123,6 @@ class Engine:
             )
         )
 
-    def is_away(self, error: BaseException) -> bool:
-        """Whether the database is at fault, and not what it was asked: gone, shutting down, or without room."""
-        state = str(getattr(error, "sqlstate", None) or "")
-        return self.is_gone(error) or isinstance(error, sqlite3.OperationalError) or state.startswith(("08", "53", "57P", "58"))
-
 
 # A batch is joined with what lies in the database by its keys, always: a plan that reads a table or the whole queue instead looks cheap
 # while nothing waits or the last sample was an odd one, is kept, and costs a hundred times as much once something does.

@@ -297,8 +297,6 @@ def test_a_config_that_raises_is_a_sentence(tmp_path: Path) -> None:
         decode_settings(Odd, {"hours": 4}, tmp_path / "config.toml", "filter.odd", {})
 
 
-
-
 @pytest.mark.parametrize("key", ["token", "bot_token"])
 @pytest.mark.parametrize("token", ["пароль-оператора", "two words", "line\nbreak", " blank", "tok\u00e9n"])
 def test_a_token_that_no_header_can_carry(tmp_path: Path, key: str, token: str) -> None:
