@@ -191,16 +191,17 @@ def test_a_secret_that_stands_in_the_file_is_one_all_the_same(
 
 
 def test_core_and_salons_have_secrets_too(written: io.StringIO, tmp_path: Path) -> None:
-    """The operator's token, the database's password, and what one salon's table holds; "none" is none."""
+    """The operator's token, the database's password, and what one salon's table holds; "none" is none, nor is the key's own name."""
     raw = {
         "server": {"token": "operat0rs"},
         "database": {"url": "postgresql://me:dbpassw0rd@host/x"},
         "source": {"yclients": {"secret": "none"}},
+        "send": {"smsc": {"password": "password"}},
         "salon": {"7": {"send": {"smsc": {"password": "sms-passw0rd", "login": "my-login"}}}},
     }
     hooks.load(build(raw, tmp_path / "config.toml", {}))
-    logging.getLogger("x").warning("operat0rs dbpassw0rd sms-passw0rd my-login none")
-    assert written.getvalue().endswith("WARNING x … … … my-login none\n")
+    logging.getLogger("x").warning("operat0rs dbpassw0rd sms-passw0rd my-login none, no password")
+    assert written.getvalue().endswith("WARNING x … … … my-login none, no password\n")
 
 
 def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
