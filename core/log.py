@@ -25,6 +25,7 @@ _SECRET_WORDS = ("key=", "psw=", "password=", "api_id=", "secret=", "token=")
 _BARE = re.compile(r"[^\s\"'=\\]+")  # needs no quotes
 _HIDDEN = "…"
 _SHORTEST = 4  # a shorter secret is part of too many words
+_OURS = ("none", "secret", "token", "password")  # such a secret would blank out the sentences about secrets
 _WORD = 8  # a shorter one than this is hidden where it stands alone: "hook" is part of "webhook"
 
 _QUIET = ("httpx", "httpcore", "aiohttp", "databases", "asyncpg", "aiosqlite", "sqlalchemy", "asyncio")
@@ -50,7 +51,7 @@ def set_up(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
 
 def keep_secret(value: str | None) -> None:
     """Never print this value, neither as it is nor as an address spells it."""
-    if value and len(value) >= _SHORTEST:
+    if value and len(value) >= _SHORTEST and value not in _OURS:
         for form in (value, quote(value), quote(value, safe="")):
             apart = rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < _WORD else re.escape(form)
             _secrets[form] = re.compile(apart)
