@@ -31,6 +31,10 @@ class Spools:
         """What waits to be handed over, as far as no other process will do it."""
         return sum((spool.pending() for spool in self._left), self._own.pending())
 
+    async def problem(self) -> str | None:
+        """Why our own would not take another event."""
+        return await self._own.problem()
+
     async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         await self._own.append(rows)
 

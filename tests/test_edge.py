@@ -1000,7 +1000,7 @@ def test_not_ready_where_no_event_can_be_kept(play: Play, monkeypatch: pytest.Mo
     """The database is away: ready while the spool takes events; 503 once it is full, or cannot be written; ready again with the database."""
 
     async def story(app: Driver) -> None:
-        store, spool, ping = app.vestnik.run.store, app.vestnik.spool, app.vestnik.run.store.ping
+        store, spool, ping = app.vestnik.run.store, app.vestnik.spool._own, app.vestnik.run.store.ping
 
         async def away(*_: Any) -> None:
             raise OSError("away")
@@ -1012,7 +1012,7 @@ def test_not_ready_where_no_event_can_be_kept(play: Play, monkeypatch: pytest.Mo
             monkeypatch.setattr(spool, "_limit", 1000)
         elif hindrance == "folder":
             monkeypatch.setattr(spool, "_file", None)
-            monkeypatch.setattr(spool, "_path", spool._path.parent / "gone" / "x.spool")
+            monkeypatch.setattr(spool, "path", spool.path.parent / "gone" / "x.spool")
         else:
             real = os.fstatvfs
             monkeypatch.setattr(os, "fstatvfs", lambda file: Disk(real(file), hindrance))
