@@ -51,7 +51,10 @@ class Want(Struct, frozen=True):
 def checked(hook: str, value: Any) -> Any:
     """The answer, if it fits. Raises `Misfit`: hook, field, what it is and what is wanted."""
     want = _of(hook)
-    if want is None or (wrong := want.wrong(value)) is None:
+    if want is None or want.wrong(value) is None:
+        return value
+    value = _eased(value, _kind(hook))
+    if (wrong := want.wrong(value)) is None:
         return value
     said = f": {wrong.path} is {wrong.what}; give" if wrong.path else f" answered {wrong.what}; return"
     raise Misfit(f"{hook}{said} {wrong.wanted}")
@@ -60,8 +63,31 @@ def checked(hook: str, value: Any) -> Any:
 @lru_cache
 def _of(hook: str) -> Want | None:
     """`None` for hooks that answer nothing."""
-    kind = get_type_hints(getattr(hookspecs, hook))["return"]
+    kind = _kind(hook)
     return None if kind is types.NoneType else _want(kind, _ITEMS.get(hook))
+
+
+def _kind(hook: str) -> Any:
+    return get_type_hints(getattr(hookspecs, hook))["return"]
+
+
+def _eased(value: Any, kind: Any) -> Any:
+    """What can be meant in one way alone: a number where a text is wanted (an id), a float where a sum is. JSON has them so."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if isinstance(value, Struct):
+        fields = {entry.name: (getattr(value, entry.name), entry.type) for entry in msgspec.structs.fields(value)}
+        changed = {name: new for name, (old, of) in fields.items() if (new := _eased(old, of)) is not old}
+        return msgspec.structs.replace(value, **changed) if changed else value
+    if isinstance(value, list | tuple):
+        eased = [_eased(entry, object) for entry in value]
+        return value if all(new is old for new, old in zip(eased, value, strict=True)) else tuple(eased)
+    if isinstance(value, dict) and dict[str, str] in kinds:
+        return {name: _eased(entry, str) for name, entry in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool) and str in kinds and int not in kinds:
+        return str(value)
+    if isinstance(value, float) and Decimal in kinds:
+        return Decimal(str(value))
+    return value
 
 
 @lru_cache

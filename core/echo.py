@@ -51,7 +51,7 @@ def _struct(value: Struct) -> str:
     flags = [
         f"{flag}" if said is True else str(said)
         for flag in ("scope", "alert", "unbind", "client_knows", "withheld", "status", "action")
-        if (said := getattr(value, flag, None))
+        if (said := getattr(value, flag, None)) and not (flag == "scope" and getattr(value, "status", "failed") != "failed")
     ]
     return name + (f" ({', '.join(flags)})" if flags else "") + (f": {reason}" if reason else "")
 

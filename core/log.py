@@ -43,6 +43,7 @@ def set_up(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # a line says nothing of them
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     access = logging.getLogger("uvicorn.access")  # it prints the query, where the webhook's secret is
@@ -67,16 +68,24 @@ def keep_password(url: str) -> None:
     keep_secret(unquote(password or ""))
 
 
-def say(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
-    """One line about one event: `say("sent", salon=962302, outcome="delivered", plugin="console")`. `None` is left out."""
-    if _log.isEnabledFor(level):
-        _log.log(level, "%s", line(event, **fields), exc_info=error)
+def say(event: str, **fields: Any) -> None:
+    """One line about one event: `say("evt_1", salon=962302, outcome="sent", plugin="console")`; `None` is left out.
+
+    The values hold neither phone nor secret, or are `masked` already: there is such a line for each message, and to search it costs more
+    than to write it.
+    """
+    if _log.isEnabledFor(logging.INFO):
+        _log.handle(_log.makeRecord(_log.name, logging.INFO, "", 0, _Clean(line(event, **fields)), (), None))
+
+
+class _Clean(str):
+    """A message that need not be searched."""
 
 
 def line(event: str, **fields: Any) -> str:
     """`event=… salon=… outcome=… plugin=…`, then the rest in its order."""
     first = {"event": event, "salon": None, "outcome": None, "plugin": None}
-    return " ".join(f"{name}={_value(value)}" for name, value in {**first, **fields}.items() if value is not None)
+    return " ".join([f"{name}={_value(value)}" for name, value in {**first, **fields}.items() if value is not None])
 
 
 def masked(text: str) -> str:
@@ -110,7 +119,8 @@ class Formatter(logging.Formatter):
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record)).replace("\n", "\n    ")
+        said = super().format(record)
+        return said if isinstance(record.msg, _Clean) else masked(said).replace("\n", "\n    ")
 
 
 class _Handler(logging.StreamHandler[IO[str]]):
@@ -122,5 +132,7 @@ class _Handler(logging.StreamHandler[IO[str]]):
 
 
 def _value(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
     text = str(value)
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -7,12 +7,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core import Later, Retry
+from core import Booking, Event, Later, Retry, Service, Staff
 from core.answers import checked
 from core.errors import Misfit
 from core.store import Full, Store
@@ -49,7 +50,8 @@ def kurier(folder: Path, send: str = "Sent('k1')", callback: str = "[]", check: 
     [
         ("Retry('x', after='30 s')", "send: Retry.after is str; give a timedelta or a number of seconds"),
         ("Retry('x', scope='account')", 'send: Retry.scope is `account`; give "recipient" or "transport"'),
-        ("Sent(5)", "send: Sent.id is int; give a text"),
+        ("Sent([5])", "send: Sent.id is list; give a text"),
+        ("Sent(True)", "send: Sent.id is bool; give a text"),
         ("Rejected(None)", "send: Rejected.reason is NoneType; give a text"),
         ("'sent'", "send answered str; return Sent, Retry, Rejected or Unclear"),
         ("None", "send answered NoneType; return Sent, Retry, Rejected or Unclear"),
@@ -82,6 +84,22 @@ def test_seconds_may_be_a_number(play: Callable[..., Any], tmp_path: Path) -> No
         assert timedelta(seconds=30) <= message["due_at"] - app.clock.now <= timedelta(seconds=33)
 
     play(story, **kurier(tmp_path, "Retry(reason='HTTP 503', after=30)"))
+
+
+def test_a_number_may_be_an_id_and_a_sum(play: Callable[..., Any], tmp_path: Path) -> None:
+    """JSON has them so, and it can be meant in one way alone: no message is doubted, and no booking parked, for it."""
+    booking = checked(
+        "normalize", Event("created", Booking(services=(Service("Стрижка", id=5, cost=99.5),), staff=Staff("Бари", id=7)))
+    ).booking
+    assert booking.services == (Service("Стрижка", id="5", cost=Decimal("99.5")),)
+    assert booking.staff == Staff("Бари", id="7")
+    assert checked("parts", {"price": 1000}) == {"price": "1000"}
+
+    async def story(app: Driver) -> None:
+        (message,) = (await app.tell(body("record_create_discount50")))["notifications"]
+        assert (message["status"], message["provider_message_id"]) == ("sent", "5")
+
+    play(story, **kurier(tmp_path, "Sent(5)"))
 
 
 def test_a_bug_after_the_gateway_answered_is_unclear_at_once(
@@ -186,7 +204,7 @@ def test_no_answer_is_quoted() -> None:
     for value in (DeliveryStatus("+79000000088"), DeliveryStatus("Арсен")):  # type: ignore[arg-type]
         with pytest.raises(Misfit, match="status is another text; give "):
             checked("check", value)
-    with pytest.raises(Misfit, match=r"^normalize: Event.kind is int; give a text$"):
-        checked("normalize", Event("created", kind=79000000088))  # type: ignore[arg-type]
+    with pytest.raises(Misfit, match=r"^normalize: Event.kind is tuple; give a text$"):
+        checked("normalize", Event("created", kind=(79000000088,)))  # type: ignore[arg-type]
     assert checked("filter", None) is None
     assert checked("record", object()) is not None  # nothing is wanted of it

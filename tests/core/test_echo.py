@@ -42,6 +42,7 @@ AT = datetime(2026, 8, 20, 14, 30, 5, tzinfo=UTC)
         (Channel("sms"), "Channel"),
         (Message("Вы записаны"), "Message"),
         (DeliveryStatus("read", "m1"), "DeliveryStatus (read)"),
+        (DeliveryStatus("failed", "m1", reason="no money", scope="transport"), "DeliveryStatus (transport, failed): no money"),
         ({"price": "1000 руб", "date": "21 августа"}, "price, date"),
         ({}, "nothing"),
         ([], "nothing"),

@@ -62,6 +62,11 @@ NO_PHONES = [
 ]
 
 
+def say(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: object) -> None:
+    """As any module of ours logs."""
+    logging.getLogger("vestnik").log(level, "%s", log.line(event, **fields), exc_info=error)
+
+
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
     """The log goes to a string; afterwards logging is as it was."""
@@ -82,7 +87,7 @@ def written() -> Iterator[io.StringIO]:
 
 def test_one_event_is_one_line(written: io.StringIO) -> None:
     """Time in UTC, level, then event, salon, outcome and plugin, whatever their order; `None` is left out, odd values are quoted."""
-    log.say(
+    say(
         "sent",
         reason="client wrote 2 min ago",
         plugin="console",
@@ -121,7 +126,7 @@ def test_ids_and_times_stay_readable(text: str) -> None:
 
 def test_phones_are_shortened_in_every_part_of_a_record(written: io.StringIO) -> None:
     """Message, arguments, fields, and the text of exceptions and their causes."""
-    log.say("sent", phone="+79000000088")
+    say("sent", phone="+79000000088")
     logging.getLogger("other").warning("to %s and %s", "+79000000077", {"chat": "79000000066@c.us"})
     try:
         try:
@@ -129,7 +134,7 @@ def test_phones_are_shortened_in_every_part_of_a_record(written: io.StringIO) ->
         except KeyError as error:
             raise ValueError("no +79000000044") from error
     except ValueError as error:
-        log.say("failed", level=logging.ERROR, error=error)
+        say("failed", level=logging.ERROR, error=error)
     text = written.getvalue()
     assert not re.search(r"\d{9}", text)
     assert all(f"+7900…{end}" in text for end in (88, 77, 55, 44))
@@ -158,12 +163,12 @@ def test_known_secrets_are_hidden_wherever_they_stand(written: io.StringIO) -> N
     log.keep_secret("123456:AA/b+c d")
     log.keep_secret("hunter22")
     log.keep_secret("hunter22-long")
-    log.say("failed", reason="POST /bot123456:AA/b+c d/send", other="/bot123456%3AAA%2Fb%2Bc%20d/send")
+    say("failed", reason="POST /bot123456:AA/b+c d/send", other="/bot123456%3AAA%2Fb%2Bc%20d/send")
     logging.getLogger("other").error("%s", {"token": "hunter22-long"})
     try:
         raise ValueError("hunter22")
     except ValueError as error:
-        log.say("failed", error=error)
+        say("failed", error=error)
     text = written.getvalue()
     assert "AA/b" not in text
     assert "AA%2Fb" not in text
@@ -220,11 +225,11 @@ def test_no_secret_and_a_tiny_one_are_not_kept(written: io.StringIO) -> None:
 def test_a_message_cannot_pretend_to_be_a_line(written: io.StringIO) -> None:
     """Line breaks of the message are spelled out, and a traceback is indented."""
     logging.getLogger("other").warning("one\n2026-08-20T09:00:00.500Z INFO vestnik event=sent\rx")
-    log.say("sent", reason='a\nb "c" \\')
+    say("sent", reason='a\nb "c" \\')
     try:
         raise ValueError("first\nsecond")
     except ValueError as error:
-        log.say("failed", error=error)
+        say("failed", error=error)
     lines = written.getvalue().splitlines()
     assert lines[0].endswith(r"WARNING other one\n2026-08-20T09:00:00.500Z INFO vestnik event=sent\rx")
     assert lines[1].endswith(r'reason="a\nb \"c\" \\"')
@@ -247,7 +252,7 @@ def test_libraries_are_quiet(written: io.StringIO) -> None:
 
 def test_what_is_below_the_level_is_not_shown(written: io.StringIO) -> None:
     """The level is INFO."""
-    log.say("detail", level=logging.DEBUG)
+    say("detail", level=logging.DEBUG)
     assert written.getvalue() == ""
 
 
@@ -255,7 +260,7 @@ def test_setting_up_again_does_not_double_the_lines(written: io.StringIO) -> Non
     """The second call replaces the first one's stream."""
     second = io.StringIO()
     log.set_up(second)
-    log.say("once")
+    say("once")
     assert written.getvalue() == ""
     assert second.getvalue().count("event=once") == 1
 
@@ -271,6 +276,6 @@ def test_a_record_that_cannot_be_written_shows_no_arguments(written: io.StringIO
 def test_stderr_is_where_it_goes(written: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a stream the lines go to stderr, so that stdout stays the commands' own."""
     log.set_up()
-    log.say("started")
+    say("started")
     out, err = capsys.readouterr()
     assert (out, err.split(" ", 1)[1]) == ("", "INFO vestnik event=started\n")
