@@ -24,6 +24,7 @@ from core.store.pacing import Pacing
 from core.store.people import PeopleStore
 from core.store.reports import Reports
 from core.store.templates import TemplateStore
+from core.store.tx import Tx
 from core.store.values import LONG_AGO
 from core.store.watches import Watches
 
@@ -88,9 +89,12 @@ class Store:
         """The lock is ours, so every lease is a dead worker's."""
         async with self.engine.connection() as connection:
             tx = self.engine.tx(connection)
-            async with self.engine.transaction(tx):
+
+            async def all_of_them() -> None:
                 for name in ("orphan_events", "orphan_notifications", "orphan_callbacks", "leave_poll_turns"):
                     await tx.fetch(name, past=LONG_AGO, owner="")
+
+            await tx.together(all_of_them)
 
     async def close(self) -> None:
         if self._tidying is not None:
@@ -119,21 +123,21 @@ class Store:
     async def _migrate(self) -> None:
         async with self.engine.connection() as connection:
             tx = self.engine.tx(connection)
-            async with self.engine.transaction(tx):
-                if self.engine.dialect == "postgresql":
-                    await tx.script("SELECT pg_advisory_xact_lock(8462911)")  # several nodes may start at once
-                await tx.script(_VERSIONS)
-                done = {
-                    row["version"]
-                    for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", self.engine.dialect), {})
-                }
-                steps = sql.migrations(self.engine.dialect)
-                if done and max(done) > steps[-1][0]:
-                    raise StoreError(f"[database] url: the database is of a newer Vestnik (schema {max(done)}); update this one")
-                for number, script in steps:
-                    if number not in done:
-                        await tx.script(script)
-                        await tx.script(_done(number))
+            await tx.together(lambda: _migrate(tx))
+
+
+async def _migrate(tx: Tx) -> None:
+    if tx.dialect == "postgresql":
+        await tx.bare("SELECT pg_advisory_xact_lock(8462911)")  # several nodes may start at once
+    await tx.bare(_VERSIONS)
+    done = {row["version"] for row in await tx.run(sql.Query("SELECT version FROM schema_migrations", tx.dialect), {})}
+    steps = sql.migrations(tx.dialect)
+    if done and max(done) > steps[-1][0]:
+        raise StoreError(f"[database] url: the database is of a newer Vestnik (schema {max(done)}); update this one")
+    for number, script in steps:
+        if number not in done:
+            await tx.script(script)
+            await tx.bare(_done(number))
 
 
 async def open_store(url: str, folder: Path, *, alone: bool = True) -> Store:

@@ -52,22 +52,7 @@ class Engine:
             yield connection
 
     def tx(self, connection: databases.core.Connection) -> Tx:
-        if self.dialect == "sqlite":
-            connection.raw_connection.row_factory = sqlite3.Row  # its rows know their columns
         return Tx(connection, self.dialect, self.queries)
-
-    @contextlib.asynccontextmanager
-    async def transaction(self, tx: Tx) -> Any:
-        """A transaction that will write: SQLite's begins IMMEDIATE, since one that upgrades later gets BUSY in spite of the timeout."""
-        raw = tx._connection.raw_connection
-        await raw.execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(Exception):
-                await raw.execute("ROLLBACK")
-            raise
-        await raw.execute("COMMIT")
 
     async def plan_anew(self, tx: Tx) -> None:
         """The tables may have doubled: a plan for a nearly empty one reads it as a whole, and PostgreSQL would keep it until it next takes statistics."""

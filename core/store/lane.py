@@ -7,7 +7,7 @@ paid once for all that wait, not once for each.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -127,15 +127,8 @@ class Lane:
         jobs: dict[Any, list[_Waiting]] = {}
         for waiting in batch:
             jobs.setdefault(waiting.job, []).append(waiting)
-        answers: list[tuple[_Waiting, list[Any]]] = []
         bare = self._reads or (len(jobs) == 1 and _is_one_statement(batch, tx.dialect))
-        async with contextlib.nullcontext() if bare else self._engine.transaction(tx):
-            for job, group in jobs.items():
-                said = await job(tx, [row for waiting in group for row in waiting.rows])
-                at = 0
-                for waiting in group:
-                    answers.append((waiting, said[at : at + len(waiting.rows)]))
-                    at += len(waiting.rows)
+        answers = await tx.together(lambda: _all(tx, jobs), transaction=not bare)
         for waiting, said in answers:
             if not waiting.done.done():
                 waiting.done.set_result(said)
@@ -143,6 +136,16 @@ class Lane:
     def _fail_all(self, error: Exception) -> None:
         batch, self._waiting, self._rows = self._waiting, [], 0
         _tell(batch, error)
+
+
+async def _all(tx: Tx, jobs: Mapping[Job, Sequence[_Waiting]]) -> list[tuple[_Waiting, list[Any]]]:
+    answers: list[tuple[_Waiting, list[Any]]] = []
+    for job, group in jobs.items():
+        said, at = await job(tx, [row for waiting in group for row in waiting.rows]), 0
+        for waiting in group:
+            answers.append((waiting, said[at : at + len(waiting.rows)]))
+            at += len(waiting.rows)
+    return answers
 
 
 def _is_one_statement(batch: list[_Waiting], dialect: sql.Dialect) -> bool:

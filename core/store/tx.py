@@ -5,8 +5,9 @@ Statements go to the driver's own connection: a batch is one statement with one 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from core.store.values import pack, stamp
 
 JobOf = TypeVar("JobOf", bound=Callable[..., Awaitable[list[Any]]])
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Tx:
@@ -53,16 +55,60 @@ class Tx:
     async def run(self, query: sql.Query, values: Mapping[str, Any]) -> list[Row]:
         raw = self._connection.raw_connection
         if self.dialect == "sqlite":
-            given = {name: _sqlite_value(values[name]) for name in query.names}
-            found = await raw.execute_fetchall(query.text, given)  # one hop to the connection's thread; a cursor takes three
-            names = found[0].keys() if found else ()
-            return [dict(zip(names, row, strict=True)) for row in found]
+            cursor = raw._conn.execute(query.text, {name: _sqlite_value(values[name]) for name in query.names})
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return list(await raw.fetch(query.text, *[values[name] for name in query.names]))
 
     async def script(self, text: str) -> None:
         """Several statements without parameters (migrations, pragmas)."""
         for statement in sql.statements(text):
-            await self._connection.raw_connection.execute(statement)
+            await self.bare(statement)
+
+    async def bare(self, statement: str) -> None:
+        """One without parameters and answer."""
+        raw = self._connection.raw_connection
+        if self.dialect == "sqlite":
+            raw._conn.execute(statement)
+        else:
+            await raw.execute(statement)
+
+    async def together(self, work: Callable[[], Coroutine[Any, Any, T]], *, transaction: bool = True) -> T:
+        """Do `work`, which awaits nothing but statements of this connection.
+
+        SQLite does the whole of it in one visit to its connection's thread: a visit for each statement would wait for our own thread each time,
+        with the file locked.
+        """
+        whole = self._transaction(work) if transaction else work()
+        if self.dialect == "postgresql":
+            return await whole
+        found: T = await self._connection.raw_connection._execute(
+            _straight, whole
+        )  # aiosqlite's own way there; it has no public one
+        return found
+
+    async def _transaction(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """SQLite's begins IMMEDIATE, since one that upgrades later gets BUSY in spite of the timeout."""
+        await self.bare("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
+        try:
+            found = await work()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await self.bare("ROLLBACK")
+            raise
+        await self.bare("COMMIT")
+        return found
+
+
+def _straight(work: Coroutine[Any, Any, T]) -> T:
+    """Run what never waits, without a loop."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        found: T = end.value
+        return found
+    work.close()
+    raise RuntimeError("a job waits for something else than its own statements")
 
 
 @functools.cache

@@ -14,9 +14,9 @@ import pytest
 from core.model import Received
 from core.pipeline import receive
 from core.store import Full, Store, sql
-from core.store.engine import Engine
 from core.store.inbox import Stored
 from core.store.rows import Key
+from core.store.tx import Tx
 from tests.conftest import Driver, body, fresh_postgres
 from tests.core.store.kit import LEASE, NOW, an_arrival, execute, keep, rows
 
@@ -206,13 +206,14 @@ def test_a_claim_takes_the_whole_booking(database_url: str) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A list that grows by one for each transaction."""
     begun: list[str] = []
-    whole = Engine.transaction
+    bare = Tx.bare
 
-    def counting(self: Engine, tx: Any) -> Any:
-        begun.append("BEGIN")
-        return whole(self, tx)
+    async def counting(self: Tx, statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+        await bare(self, statement)
 
-    monkeypatch.setattr(Engine, "transaction", counting)
+    monkeypatch.setattr(Tx, "bare", counting)
     return begun
 
 

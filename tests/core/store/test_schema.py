@@ -90,11 +90,9 @@ def test_a_database_of_an_older_release_is_brought_up(database_url: str) -> None
         await engine.connect()
         async with engine.connection() as connection:
             tx = engine.tx(connection)
-            await tx.script(sql.migrations(engine.dialect)[0][1])
-            await tx.script("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY); INSERT INTO schema_migrations VALUES (1)")
-            await tx.script(
-                "INSERT INTO binding_tokens (token, phone, created_at) VALUES ('t', '+79000000088', '2026-08-20 09:00:00+00')"
-            )
+            filled = "INSERT INTO binding_tokens (token, phone, created_at) VALUES ('t', '+79000000088', '2026-08-20 09:00:00+00')"
+            versions = "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY); INSERT INTO schema_migrations VALUES (1)"
+            await tx.together(lambda: tx.script("\n".join([sql.migrations(engine.dialect)[0][1], f"{versions};", filled])))
         await engine.disconnect()
 
     async def now(store: Store) -> Any:
@@ -114,15 +112,15 @@ def test_what_clients_said_outlives_the_new_key(database_url: str) -> None:
         await engine.connect()
         async with engine.connection() as connection:
             tx = engine.tx(connection)
-            for _, script in sql.migrations(engine.dialect)[:7]:
-                await tx.script(script)
-            versions = "".join(f"INSERT INTO schema_migrations VALUES ({number});" for number in range(1, 8))
-            await tx.script(f"CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY); {versions}")
-            for phone, place in (("+79000000088", "'telegram'"), ("+79000000099", "NULL")):
-                await tx.script(
-                    f"INSERT INTO contacts (phone, company_id, wrote_at, wrote_to, opted_out_at, won_channel, won_at) "
-                    f"VALUES ('{phone}', 0, '{at}', {place}, '{at}', 'sms', '{at}')"
-                )
+            scripts = [script for _, script in sql.migrations(engine.dialect)[:7]]
+            scripts += ["CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY);"]
+            scripts += [f"INSERT INTO schema_migrations VALUES ({number});" for number in range(1, 8)]
+            scripts += [
+                f"INSERT INTO contacts (phone, company_id, wrote_at, wrote_to, opted_out_at, won_channel, won_at) "
+                f"VALUES ('{phone}', 0, '{at}', {place}, '{at}', 'sms', '{at}');"
+                for phone, place in (("+79000000088", "'telegram'"), ("+79000000099", "NULL"))
+            ]
+            await tx.together(lambda: tx.script("\n".join(scripts)))
         await engine.disconnect()
 
     async def now(store: Store) -> Any:
@@ -183,12 +181,8 @@ def test_sqlite_keeps_what_it_acknowledged(tmp_path: Path) -> None:
             assert asked == [("wal", 2)], lane.name
 
     async def pragmas(tx: Any, asked: list[Any]) -> list[Any]:
-        raw = tx._connection.raw_connection
-        said = []
-        for name in ("journal_mode", "synchronous"):
-            async with raw.execute(f"PRAGMA {name}") as cursor:
-                said.append((await cursor.fetchone())[0])
-        return [tuple(said)]
+        said = [await tx.run(sql.Query(f"PRAGMA {name}", "sqlite"), {}) for name in ("journal_mode", "synchronous")]
+        return [tuple(value for rows in said for value in rows[0].values())]
 
     keep(f"sqlite:///{tmp_path / 'vestnik.db'}", story)
 
