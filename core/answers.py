@@ -71,19 +71,21 @@ def _kind(hook: str) -> Any:
     return get_type_hints(getattr(hookspecs, hook))["return"]
 
 
-def _eased(value: Any, kind: Any) -> Any:
-    """What can be meant in one way alone: a number where a text is wanted (an id), a float where a sum is. JSON has them so."""
+def _eased(value: Any, kind: Any, *, an_id: bool = False) -> Any:
+    """What can be meant in one way alone: a number that is an id or a piece of text, a float that is a sum. JSON has them so."""
     kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if isinstance(value, Struct):
         fields = {entry.name: (getattr(value, entry.name), entry.type) for entry in msgspec.structs.fields(value)}
-        changed = {name: new for name, (old, of) in fields.items() if (new := _eased(old, of)) is not old}
+        changed = {
+            name: new for name, (old, of) in fields.items() if (new := _eased(old, of, an_id=name.endswith("id"))) is not old
+        }
         return msgspec.structs.replace(value, **changed) if changed else value
     if isinstance(value, list | tuple):
         eased = [_eased(entry, object) for entry in value]
         return value if all(new is old for new, old in zip(eased, value, strict=True)) else tuple(eased)
     if isinstance(value, dict) and dict[str, str] in kinds:
-        return {name: _eased(entry, str) for name, entry in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool) and str in kinds and int not in kinds:
+        return {name: _eased(entry, str, an_id=True) for name, entry in value.items()}
+    if an_id and isinstance(value, int) and not isinstance(value, bool) and str in kinds and int not in kinds:
         return str(value)
     if isinstance(value, float) and Decimal in kinds:
         return Decimal(str(value))

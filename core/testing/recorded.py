@@ -17,6 +17,7 @@ Beside `files`, `length` is how many characters the gateway's page allows one me
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +57,9 @@ MEANS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
 
 
 def meaning(outcome: str) -> tuple[type, Mapping[str, Any]]:
-    """A manifest may say more behind the class's name ("retryable_within_60s"): the longest name counts."""
+    """A manifest may say more behind the class's name, or before "within" ("retryable_same_id_within_60s"): the longest name counts."""
+    if re.match(r"retryable_\w*within", outcome):
+        outcome = "retryable_within"
     names = [name for name in MEANS if outcome.startswith(name)]
     if not names:
         raise VestnikError(f"_manifest.json: there is no outcome `{outcome}`; there are: {', '.join(MEANS)}")

@@ -337,7 +337,7 @@ def test_a_repeat_that_is_known_has_a_word(write: Write, bodies: Path) -> None:
     """`retryable_within` is a `Retry` with `within`, `retryable` one without: what may have been taken is not what certainly was not."""
     for word, group, said in (
         ("retryable", "later={'bad_number': 'busy'}", ""),
-        ("retryable_within_60s", "later={'bad_number': 'busy'}, within={'bad_number': timedelta(seconds=60)}", ""),
+        ("retryable_same_id_within_60s", "later={'bad_number': 'busy'}, within={'bad_number': timedelta(seconds=60)}", ""),
         ("retryable_within", "later={'bad_number': 'busy'}", "that is Retry(scope='recipient', alert=False, within=…): "),
         (
             "retryable",
